@@ -1,0 +1,1 @@
+"""The Postgres sink: SQL migrations, writer, consumer. Nothing here decides anything about money."""

@@ -1,0 +1,1 @@
+"""The stream processor: engine (exactly-once batches), ledger (pure rules), agents (wiring), reconciliation."""

@@ -1,0 +1,1 @@
+"""Exactly-once batches for Faust agents. Knows nothing of money."""

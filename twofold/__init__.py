@@ -1,0 +1,1 @@
+"""Twofold: a double-entry payments ledger on Kafka. The public face of the package."""
