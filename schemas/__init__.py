@@ -1,1 +1,1 @@
-"""Avro schemas (one ``.avsc`` a record), the codec in Confluent wire format, the registry client. No rule lives here."""
+"""Avro schemas (one ``.avsc`` a record), the codec in Confluent wire format, the registry client."""

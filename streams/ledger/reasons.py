@@ -1,4 +1,4 @@
-"""Every reason code, in one table: its meaning and the HTTP status a gateway answers with. docs/reasons.md is made from it."""
+"""Every reason code, in one table: its meaning and the HTTP status that fits it. docs/reasons.md is made from it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REASONS: dict[str, Reason] = {
         # step 1: who and where
         Reason(
             "misrouted",
-            "The record is not on the murmur2 partition of its key, or its key is not the deciding account. Takes no idempotency key.",
+            "The record is not on its key's murmur2 partition, or its key is not the deciding account. Takes no key.",
             400,
         ),
         Reason("account_not_found", "The deciding account was never opened.", 404),
@@ -33,14 +33,10 @@ REASONS: dict[str, Reason] = {
             409,
         ),
         Reason("invalid_account_id", "An account id does not match [A-Za-z0-9._:-]{1,64}.", 400),
-        Reason(
-            "invalid_currency", "The currency is not an ISO 4217 code of the rules version in force.", 400
-        ),
+        Reason("invalid_currency", "The currency is not an ISO 4217 code of the rules version in force.", 400),
         Reason("invalid_amount", "The amount is not between 1 and 2^63-1.", 400),
         Reason("invalid_limits", "The limits contradict each other or are out of range.", 400),
-        Reason(
-            "invalid_expiry", "The hold's expiry is not between 1 second and the idempotency window.", 400
-        ),
+        Reason("invalid_expiry", "The hold's expiry is not between 1 second and the idempotency window.", 400),
         Reason("invalid_parameters", "The parameters of a Configure are out of range.", 400),
         Reason("same_account", "Payer and payee are the same account.", 400),
         Reason("payee_missing", "Neither the capture nor its hold names a payee.", 400),
