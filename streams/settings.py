@@ -27,7 +27,7 @@ class Settings:
     partitions: int = 8
     """Partitions of the input topics and all tables; fixed when the topics are created."""
     slot: int = 0
-    """The worker's slot: its transactional id is ``<group>-<slot>``, its stores live under ``data_dir/stores/<slot>``."""
+    """The worker's slot: its transactional id is ``<group>-<slot>``, its stores are in ``data_dir/stores/<slot>``."""
     store: str = "disk"
     """``disk`` or ``memory``."""
     batch_ms: int = 5
