@@ -1,7 +1,7 @@
-"""The download cache: Kafka's jars and the registry, fetched once, checked against ``artifacts.txt``, shared by all stacks.
+"""The download cache: Kafka's jars and the registry, fetched once, checked against ``artifacts.txt``.
 
-A file gets its final name only after its digest was checked, by a rename, so a reader never sees half a download.
-One lock file serialises those who fill the cache.
+A file gets its final name only after its digest was checked, by a rename, so a reader never sees half a
+download. One lock file serialises those who fill the cache; all stacks of a user share it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _artifact(digest: str, part: str, coordinate: str) -> Artifact:
 
 
 def cache_root() -> Path:
-    """Where downloads are kept: ``TWOFOLD_CACHE``, else ``$XDG_CACHE_HOME/twofold``, else ``~/.cache/twofold``."""
+    """Where downloads are kept: ``TWOFOLD_CACHE``, ``$XDG_CACHE_HOME/twofold`` or ``~/.cache/twofold``."""
     chosen = os.environ.get("TWOFOLD_CACHE")
     if chosen:
         return Path(chosen).expanduser().resolve()
@@ -70,15 +70,14 @@ def cache_root() -> Path:
 def kafka_jars() -> list[Path]:
     """Kafka's class path, fetched if it is not there; every jar's digest is checked each time.
 
-    Raises :class:`BadDownload` when a jar cannot be fetched or is not the pinned one, :class:`NoSpace` on a full disk.
+    Raises :class:`BadDownload` when a jar cannot be fetched or is not the pinned one, :class:`NoSpace` when
+    the disk is full.
     """
     artifacts = pinned("kafka")
     with _locked_cache() as root:
         directory = root / f"kafka-{_fingerprint(artifacts)}"
         directory.mkdir(exist_ok=True)
-        wanted = [
-            artifact for artifact in artifacts if not _is_intact(directory / artifact.filename, artifact)
-        ]
+        wanted = [artifact for artifact in artifacts if not _is_intact(directory / artifact.filename, artifact)]
         if wanted:
             log.info("fetching %d of Kafka's %d jars into %s", len(wanted), len(artifacts), directory)
             with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
@@ -87,9 +86,10 @@ def kafka_jars() -> list[Path]:
 
 
 def registry_home() -> Path:
-    """The unpacked registry, fetched and unpacked if it is not there or a file of it is missing or cut short.
+    """The unpacked registry, fetched and unpacked again if a file of it is missing or cut short.
 
-    Raises :class:`BadDownload` when it cannot be fetched or is not the pinned one, :class:`NoSpace` on a full disk.
+    Raises :class:`BadDownload` when it cannot be fetched or is not the pinned one, :class:`NoSpace` when the
+    disk is full.
     """
     (archive,) = pinned("registry")
     with _locked_cache() as root:
@@ -142,9 +142,7 @@ def _download(artifact: Artifact, target: Path) -> None:
         context = MavenContext(resolver=PythonResolver(), repo_cache=Path(scratch))
         component = context.project(artifact.group, artifact.name).at_version(artifact.version)
         try:
-            got = Path(
-                component.artifact(classifier=artifact.classifier, packaging=artifact.packaging).resolve()
-            )
+            got = Path(component.artifact(classifier=artifact.classifier, packaging=artifact.packaging).resolve())
         except OSError as error:
             if getattr(error, "errno", None) is not None:
                 raise
@@ -154,15 +152,16 @@ def _download(artifact: Artifact, target: Path) -> None:
         if (digest := _sha256(got)) != artifact.sha256:
             raise BadDownload(
                 f"{artifact.filename} was fetched with SHA-256 {digest}, but {artifact.sha256} is pinned: it was "
-                f"thrown away. Something between here and the package repository alters files; try another network."
+                f"thrown away. Something between here and the package repository alters files: try another "
+                f"network."
             )
         os.replace(got, target)
 
 
 def _cannot_fetch(artifact: Artifact, target: Path, error: Exception) -> BadDownload:
     return BadDownload(
-        f"cannot fetch {artifact.group}:{artifact.name}:{artifact.version} ({error}). Check the network and the "
-        f"proxy settings and try again, or put the file at {target} yourself."
+        f"cannot fetch {artifact.group}:{artifact.name}:{artifact.version} ({error}). Check the network and "
+        f"the proxy settings and try again, or put the file at {target} yourself."
     )
 
 
@@ -181,6 +180,4 @@ def _unpacked_whole(home: Path) -> bool:
     if not manifest.exists():
         return False
     sizes: dict[str, int] = json.loads(manifest.read_text())
-    return all(
-        (home / name).exists() and (home / name).stat().st_size == size for name, size in sizes.items()
-    )
+    return all((home / name).exists() and (home / name).stat().st_size == size for name, size in sizes.items())

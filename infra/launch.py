@@ -1,9 +1,9 @@
 """Become another program that dies with its parent: ``launch.py PARENT SIGNAL USER -- PROGRAM ARGUMENT…``.
 
 A child must notice when its supervisor is killed with -9, which no handler sees. On Linux the kernel tells it
-(``PR_SET_PDEATHSIG``); elsewhere the next ``twofold up`` finds it by its recorded pid. This is a program of its own, not
-code run between fork and exec, because the parent has threads (librdkafka's among them). USER is a numeric id or ``-``.
-Only the standard library is imported: it starts in a few milliseconds.
+(``PR_SET_PDEATHSIG``); elsewhere the next ``twofold up`` finds it by its recorded pid. This is a program of its
+own, not code run between fork and exec, because the parent has threads (librdkafka's among them). USER is a
+numeric id or ``-``. Only the standard library is imported: it starts in a few milliseconds.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""One stack per data directory: a lock that the system frees when its holder dies, and a note of who that was."""
+"""One stack per data directory: a lock that the system frees when its holder dies, and who that was."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ class DataDirLock:
                 f"`twofold down --data {self._path.parent}`, or choose another directory with --data"
             ) from None
         if previous:
-            log.warning(
-                "taking over %s from process %s, which ended without stopping its stack", self._path, previous
-            )
+            log.warning("taking over %s from process %s, which ended without stopping its stack", self._path, previous)
         self._write(file, str(os.getpid()))
         self._file = file
 

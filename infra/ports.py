@@ -29,7 +29,7 @@ def is_free(port: int) -> bool:
 
 
 def choose(names: list[str], kept_in: Path, given: Mapping[str, int]) -> dict[str, int]:
-    """A port for each name: the given one, else the one kept in the file, else a free one; the choice is kept."""
+    """A port for each name: the given one, else the one kept in the file, else a free one, then kept."""
     kept: dict[str, int] = json.loads(kept_in.read_text()) if kept_in.exists() else {}
     ports = {**kept, **given}
     for name in names:
@@ -46,8 +46,8 @@ def require_free(port: int, name: str, kept_in: Path) -> None:
     if is_free(port):
         return
     raise BusyPort(
-        f"port {port} ({name}) on {HOST} is busy: {_owner(port)} listens on it. Stop that, choose another port "
-        f"(--{name}-port), or delete {kept_in} to have a free one chosen."
+        f"port {port} ({name}) on {HOST} is busy: {_owner(port)} listens on it. Stop that, choose another "
+        f"with --port {name}=NUMBER, or delete {kept_in} to have a free one chosen."
     )
 
 

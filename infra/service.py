@@ -24,7 +24,7 @@ class Service(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Fetch what it needs and make its data directory, once; later calls change nothing that holds data."""
+        """Fetch what it needs and make its data directory; a later call changes nothing that holds data."""
 
     @abstractmethod
     def command(self) -> Command:

@@ -33,9 +33,9 @@ POLL_SECONDS = 0.05
 class Services:
     """Kafka, the schema registry and Postgres on loopback, all data under ``data_dir``.
 
-    ``only`` names the services wanted (default: all three). ``given_ports`` fixes ports by name; the others are chosen
-    free once and kept in ``data_dir/ports.json``. Start it from the main thread: on Linux the children end with the
-    thread that started them.
+    ``only`` names the services wanted (default: all three). ``given_ports`` fixes ports by name; the others are
+    chosen free once and kept in ``data_dir/ports.json``. Start it from the main thread: on Linux the children
+    end with the thread that started them.
 
     Raises :class:`infra.errors.StackError` and its kinds, each with a message that says what to do.
     """
@@ -68,7 +68,7 @@ class Services:
         self.down()
 
     def up(self) -> None:
-        """Start all wanted services and wait until each answers. On failure, stops what it started, then raises."""
+        """Start all wanted services and wait until each answers. A failure stops what was started, then raises."""
         with disk_full_is_said(self.data_dir):
             self._lock.acquire()
             try:
@@ -139,20 +139,14 @@ class Services:
         return self._processes[name].alive and self._services[name].ready()
 
     def wait_ready(self, name: str) -> None:
-        """Wait until the service answers; raises :class:`NotReady` with the end of its log if it ends or is too slow."""
+        """Wait until the service answers; raises :class:`NotReady`, with the end of its log, if it does not."""
         service, process = self._services[name], self._processes[name]
         deadline = time.monotonic() + service.ready_within
         while not service.ready():
             if not process.alive:
-                raise NotReady(
-                    f"{name} ended while it started (exit code {process.exit_code}). The end of {process.log_file}:\n"
-                    f"{process.log_tail()}"
-                )
+                raise NotReady(f"{name} ended while it started (exit code {process.exit_code}). {_end_of(process)}")
             if time.monotonic() > deadline:
-                raise NotReady(
-                    f"{name} did not answer within {service.ready_within:.0f} s. The end of {process.log_file}:\n"
-                    f"{process.log_tail()}"
-                )
+                raise NotReady(f"{name} did not answer within {service.ready_within:.0f} s. {_end_of(process)}")
             time.sleep(POLL_SECONDS)
 
     def start(self, name: str) -> None:
@@ -165,7 +159,7 @@ class Services:
         self._processes[name].stop()
 
     def restart(self, name: str) -> None:
-        """Stop one service (cleanly if it still runs), start it on the same port and data, wait until it answers."""
+        """Stop one service (cleanly, if it runs), start it on the same port and data, wait until it answers."""
         self.stop(name)
         self.start(name)
 
@@ -180,3 +174,7 @@ class Services:
     def resume(self, name: str) -> None:
         """SIGCONT after :meth:`pause`."""
         self._processes[name].resume()
+
+
+def _end_of(process: Process) -> str:
+    return f"The end of {process.log_file}:\n{process.log_tail()}"
