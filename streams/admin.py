@@ -218,5 +218,6 @@ def _at_least(found: int, wanted: int) -> bool:
 
 def _is_empty(admin: AdminClient, name: str) -> bool:
     count = len(admin.list_topics(name, timeout=TIMEOUT_S).topics[name].partitions)
-    ask = {TopicPartition(name, p): OffsetSpec.latest()  # type: ignore[no-untyped-call] for p in range(count)}
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    ask = {TopicPartition(name, p): latest for p in range(count)}
     return all(future.result(TIMEOUT_S).offset == 0 for future in admin.list_offsets(ask).values())
