@@ -54,7 +54,8 @@ def require_free(port: int, name: str, kept_in: Path) -> None:
 def _owner(port: int) -> str:
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            listens = connection.status == psutil.CONN_LISTEN and connection.pid is not None
+            if listens and getattr(connection.laddr, "port", None) == port:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except (psutil.AccessDenied, psutil.NoSuchProcess):
         return "another process"

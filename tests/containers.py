@@ -28,11 +28,11 @@ def docker_answers() -> bool:
     """Whether a Docker engine can be used; quick where there is none."""
     if not os.environ.get("DOCKER_HOST") and not Path("/var/run/docker.sock").exists():
         return False
-    import docker
+    from docker.client import DockerClient
     from docker.errors import DockerException
 
     try:
-        return bool(docker.from_env(timeout=5).ping())
+        return bool(DockerClient.from_env(timeout=5).ping())  # type: ignore[no-untyped-call]
     except DockerException:
         return False
 
