@@ -139,7 +139,11 @@ def _download(artifact: Artifact, target: Path) -> None:
     from jgo.maven import MavenContext, PythonResolver
 
     with tempfile.TemporaryDirectory(dir=cache_root()) as scratch:
-        context = MavenContext(resolver=PythonResolver(), repo_cache=Path(scratch))
+        mirror = os.environ.get("TWOFOLD_MAVEN_REPOSITORY")
+        remotes = {"central": mirror} if mirror else None
+        context = MavenContext(
+            resolver=PythonResolver(), repo_cache=Path(scratch), remote_repos=remotes, local_repos=[], timeout=60
+        )
         component = context.project(artifact.group, artifact.name).at_version(artifact.version)
         try:
             got = Path(component.artifact(classifier=artifact.classifier, packaging=artifact.packaging).resolve())

@@ -165,10 +165,18 @@ def read_identity(path: Path) -> psutil.Process | None:
     """The living process that ``path`` names; None if it has ended, or the pid now belongs to another."""
     try:
         written = json.loads(path.read_text())
-        process = psutil.Process(written["pid"])
-        same = abs(process.create_time() - written["started"]) < SAME_START_SECONDS
+        return living(written["pid"], written["started"])
+    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        return None
+
+
+def living(pid: int, started: float) -> psutil.Process | None:
+    """The process with this pid, if it runs and was started at that time (Unix seconds), else None."""
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started) < SAME_START_SECONDS
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, psutil.NoSuchProcess):
+    except psutil.NoSuchProcess:
         return None
 
 

@@ -9,13 +9,14 @@ with Services(Path("/tmp/stack"), only={"kafka", "postgres"}) as services:
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 
 from infra import ports
-from infra.errors import NotReady, StackError, disk_full_is_said
+from infra.errors import NoSpace, NotReady, StackError, disk_full_is_said
 from infra.kafka import Kafka
 from infra.lock import DataDirLock
 from infra.postgres import Postgres
@@ -28,6 +29,8 @@ log = logging.getLogger("twofold.infra")
 KINDS: tuple[type[Service], ...] = (Kafka, Registry, Postgres)
 NAMES = tuple(kind.name for kind in KINDS)
 POLL_SECONDS = 0.05
+LEAST_FREE_BYTES = 512 * 1024 * 1024
+"""Kafka and Postgres preallocate files, and fail in obscure ways when they cannot."""
 
 
 class Services:
@@ -45,6 +48,7 @@ class Services:
         data_dir: Path | str,
         only: Collection[str] = NAMES,
         given_ports: Mapping[str, int] | None = None,
+        least_free_bytes: int = LEAST_FREE_BYTES,
     ) -> None:
         unknown = set(only) - set(NAMES)
         if unknown:
@@ -54,6 +58,7 @@ class Services:
         self.logs_dir = self.data_dir / "logs"
         self._wanted = [kind for kind in KINDS if kind.name in only]
         self._given_ports = dict(given_ports or {})
+        self._least_free_bytes = least_free_bytes
         self._lock = DataDirLock(self.data_dir)
         self._services: dict[str, Service] = {}
         self._processes: dict[str, Process] = {}
@@ -72,6 +77,7 @@ class Services:
         with disk_full_is_said(self.data_dir):
             self._lock.acquire()
             try:
+                self._require_space()
                 for left in end_leftovers(self.run_dir):
                     log.warning("ended %s, left behind by a stack that was killed", left)
                 self._set_up()
@@ -82,6 +88,14 @@ class Services:
             except BaseException:
                 self.down()
                 raise
+
+    def _require_space(self) -> None:
+        free = shutil.disk_usage(self.data_dir).free
+        if free < self._least_free_bytes:
+            raise NoSpace(
+                f"only {free >> 20} MiB are free under {self.data_dir}, and the stack needs "
+                f"{self._least_free_bytes >> 20} MiB: free some, or choose another directory with --data"
+            )
 
     def _set_up(self) -> None:
         names = [port for kind in self._wanted for port in kind.port_names]
@@ -122,9 +136,13 @@ class Services:
         """The service's pid, None when it does not run."""
         return self._processes[name].pid
 
-    def exit_code(self, name: str) -> int | None:
-        """How the service's last process ended (negative: by that signal); None while it runs."""
-        return self._processes[name].exit_code
+    def process(self, name: str) -> Process:
+        """The service's process, to be watched."""
+        return self._processes[name]
+
+    def address(self, name: str) -> str:
+        """What the service's clients are told: servers, a URL or a DSN."""
+        return self._services[name].address()
 
     def launch(self, name: str) -> None:
         """Start one service without waiting for it."""
@@ -141,13 +159,14 @@ class Services:
     def wait_ready(self, name: str) -> None:
         """Wait until the service answers; raises :class:`NotReady`, with the end of its log, if it does not."""
         service, process = self._services[name], self._processes[name]
-        deadline = time.monotonic() + service.ready_within
+        began = time.monotonic()
         while not service.ready():
             if not process.alive:
                 raise NotReady(f"{name} ended while it started (exit code {process.exit_code}). {_end_of(process)}")
-            if time.monotonic() > deadline:
+            if time.monotonic() - began > service.ready_within:
                 raise NotReady(f"{name} did not answer within {service.ready_within:.0f} s. {_end_of(process)}")
             time.sleep(POLL_SECONDS)
+        log.info("%s is ready at %s (%.1f s)", name, service.address(), time.monotonic() - began)
 
     def start(self, name: str) -> None:
         """Start one service that does not run and wait until it answers."""
