@@ -83,8 +83,9 @@ CREATE TABLE transfer_events (
     ordinal           integer     NOT NULL CHECK (ordinal >= 0),
     PRIMARY KEY (partition, sequence),
     CHECK (num_nulls(debits_pending, debits_posted, credits_posted) IN (0, 3)),
-    -- A refused or parked intent is recorded as it was asked for; money that moves is positive.
-    CHECK (debits_pending IS NULL OR (account IS NOT NULL AND (amount IS NULL OR amount > 0)))
+    -- A refused or parked intent is recorded as it was asked for, whatever its amount; money that moves is positive.
+    -- (0: what a hold had open when it expired or was released.)
+    CHECK (debits_pending IS NULL OR (account IS NOT NULL AND (amount IS NULL OR amount >= 0)))
 );
 
 COMMENT ON TABLE transfer_events IS 'One row for every journal record: each decision of the ledger. Append-only.';

@@ -64,10 +64,10 @@ FROM (
 ) asked
 LEFT JOIN transfer_events reached
     ON asked.outcome = 'PENDING' AND reached.transfer = asked.transfer AND reached.pending = asked.sequence
-       AND reached.step = 2
+       AND reached.outcome IN ('SETTLED', 'REFUSED') AND reached.step = 2
 LEFT JOIN transfer_events ended
     ON asked.outcome = 'PENDING' AND ended.transfer = asked.transfer AND ended.pending = asked.sequence
-       AND ended.step = 3;
+       AND ended.outcome IN ('POSTED', 'COMPENSATED');
 
 COMMENT ON VIEW transfers IS 'Each transfer, capture and reversal with its latest state.';
 COMMENT ON COLUMN transfers.state IS
