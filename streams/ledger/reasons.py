@@ -118,7 +118,11 @@ REASONS: dict[str, Reason] = {
         Reason("payee_overflow", "A figure of the payee would pass 2^63-1.", 409),
         # operators
         Reason("operator_refused", "An operator refused the leg that had halted its queue.", 409),
-        Reason("leg_not_halted", "The leg queue is not halted at this offset and leg index.", 409),
+        Reason(
+            "invalid_resolution",
+            "A REPLACE names no leg, another action names one, or the offset or leg index is negative.",
+            400,
+        ),
         Reason("unknown_rules", "The rules version is not known to this worker.", 409),
         # dead letters
         Reason("too_large", "The record is larger than 256 KiB.", 413),
