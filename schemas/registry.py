@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import httpx
 from confluent_kafka.schema_registry import Schema as RegisteredSchema
@@ -38,6 +38,8 @@ class SubjectState(NamedTuple):
     """Id of exactly the schema of this version of the product; None: not registered."""
     compatibility: str | None
     """The subject's own setting; None: not set."""
+    fits: bool
+    """The registry would take this version's schema beside all that it has (or has it)."""
 
 
 class Registry:
@@ -66,18 +68,9 @@ class Registry:
         for topic, record in _pairs():
             name = subject(prefix + topic, record)
             number = self._lookup(name, record)
-            found.append(SubjectState(prefix + topic, record, name, number, self._compatibility(name)))
+            fits = number is not None or self._fits(name, record)
+            found.append(SubjectState(prefix + topic, record, name, number, self._compatibility(name), fits))
         return found
-
-    def incompatibilities(self, prefix: str = "") -> dict[str, list[str]]:
-        """By subject: what the registry says against registering this version's schema. Empty: all can be."""
-        answers = {}
-        for topic, record in _pairs():
-            name = subject(prefix + topic, record)
-            said = self._against(name, RegisteredSchema(text(record), "AVRO"))
-            if said:
-                answers[name] = said
-        return answers
 
     def writer_schema(self, number: int) -> Schema:
         """The schema with this id, fetched once. Raises UnknownSchema only if the registry definitely has none."""
@@ -112,16 +105,15 @@ class Registry:
         return ids
 
     def _register(self, topic: str, record: str) -> int:
-        name, schema = subject(topic, record), RegisteredSchema(text(record), "AVRO")
-        if self._lookup(name, record) is None and (said := self._against(name, schema)):
-            raise Incompatible(f"{name}: {'; '.join(said)}")
+        name = subject(topic, record)
         try:
-            number = self._ask(lambda: self.client.register_schema(name, schema))
             if self._compatibility(name) != COMPATIBILITY:
                 self._ask(lambda: self.client.set_compatibility(name, COMPATIBILITY))
+            return self._ask(lambda: self.client.register_schema(name, _registered_text(record)))
         except _Refused as refused:
+            if refused.status != INCOMPATIBLE:
+                raise RegistryAway(f"{self.url}: {refused}") from None
             raise Incompatible(f"{name}: {refused}") from None
-        return number
 
     def _registered(self, topic: str, record: str) -> int:
         number = self._lookup(subject(topic, record), record)
@@ -134,12 +126,12 @@ class Registry:
 
     def _lookup(self, name: str, record: str) -> int | None:
         try:
-            found = self._ask(lambda: self.client.lookup_schema(name, RegisteredSchema(text(record), "AVRO")))
+            found = self._ask(lambda: self.client.lookup_schema(name, _registered_text(record)))
         except _Refused as refused:
             if refused.code in (SUBJECT_NOT_FOUND, SCHEMA_NOT_FOUND):
                 return None
             raise RegistryAway(f"{self.url}: {refused}") from None
-        return int(found.schema_id)
+        return found.schema_id
 
     def _compatibility(self, name: str) -> str | None:
         try:
@@ -149,9 +141,13 @@ class Registry:
                 return None
             raise RegistryAway(f"{self.url}: {refused}") from None
 
-    def _against(self, name: str, schema: RegisteredSchema) -> list[str]:
-        """What speaks against a schema, judged as BACKWARD_TRANSITIVE whatever the subject is set to."""
-        return []
+    def _fits(self, name: str, record: str) -> bool:
+        try:
+            return self._ask(lambda: self.client.test_compatibility_all_versions(name, _registered_text(record)))
+        except _Refused as refused:
+            if refused.code in (SUBJECT_NOT_FOUND, VERSION_NOT_FOUND):
+                return True
+            raise RegistryAway(f"{self.url}: {refused}") from None
 
     def _ask(self, question: Callable[[], T]) -> T:
         try:
@@ -173,6 +169,5 @@ def _pairs() -> list[tuple[str, str]]:
     return [(topic, record) for topic, records in RECORDS_OF_TOPIC.items() for record in records]
 
 
-def as_json(schema: Schema) -> Any:
-    """A schema as JSON data."""
-    return json.loads(json.dumps(schema))
+def _registered_text(record: str) -> RegisteredSchema:
+    return RegisteredSchema(text(record), "AVRO")

@@ -115,7 +115,7 @@ class Resolver:
         return value
 
     def members(self, writer: Schema, reader: Schema | None) -> dict[int, Any]:
-        """The value for the zigzag index of each of the writer's symbols that the reader knows (all, if it drops it)."""
+        """The value by zigzag index, of the writer's symbols that the reader knows (of all, if the reader drops it)."""
         members: dict[int, Any] = {}
         for index, symbol in enumerate(writer["symbols"]):
             if reader is None:

@@ -7,7 +7,8 @@ Everything is decoded once on its way in and encoded once on its way out. Reader
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 from schemas.catalogue import INTENTS, definition
 from schemas.codec import RECORDS, OfflineSchemas, Readers, WriterSchema
@@ -27,7 +28,7 @@ __all__ = ["MAX_INTENT_BYTES", "BadIntent", "DeadLetterRecord", "LedgerCodec", "
 MAX_INTENT_BYTES = 256 * 1024
 """The largest framed intent: judged here, since a topic's limit is on compressed batches."""
 
-Row = TypeVar("Row")
+MAX_DEAD_LETTER_BYTES = 512 * 1024
 
 
 class PackedLegs(NamedTuple):
@@ -98,7 +99,6 @@ class LedgerCodec:
     encode_journal: Callable[[JournalRecord], bytes]
     decode_journal: Callable[[bytes], JournalRecord]
     decode_legs: Callable[[bytes], PackedLegs]
-    encode_dead_letter: Callable[[DeadLetterRecord], bytes]
     decode_dead_letter: Callable[[bytes], DeadLetterRecord]
     encode_partition: Callable[[rows.PartitionRow], bytes]
     decode_partition: Callable[[bytes], rows.PartitionRow]
@@ -119,6 +119,7 @@ class LedgerCodec:
         writers = {name: compile_writer(definition(name), shapes, header(ids[name])) for name in RECORDS_WITH_SHAPE}
         self._write_intent: dict[type[Any], Writer] = {cls: writers[name] for name, cls in INTENT_CLASSES.items()}
         self._write_legs, self._write_settled = writers["PackedLegs"], writers["SettledRow"]
+        self._write_dead_letter = writers["DeadLetterRecord"]
         intent_readers = Readers(INTENTS, writer_schema, shapes, wrong_record="not_an_intent")
         self._intent_readers, self._find_intent_reader = intent_readers.by_header, intent_readers.reader
         self._read_settled = self._reads("SettledRow")
@@ -126,6 +127,7 @@ class LedgerCodec:
             setattr(self, f"encode_{attribute}", writers[record])
             setattr(self, f"decode_{attribute}", self._reads(record))
         self.decode_legs = self._reads("PackedLegs")
+        self.decode_dead_letter = self._reads("DeadLetterRecord")
 
     @classmethod
     def connect(cls, url: str, topic_prefix: str = "") -> LedgerCodec:
@@ -167,6 +169,12 @@ class LedgerCodec:
         """The value of a ``transfer-legs`` record."""
         return self._write_legs((source, first, legs))
 
+    def encode_dead_letter(self, topic: str, partition: int, offset: int, reason: str, value: bytes) -> bytes:
+        """The value of a ``dead-letters`` record about an input; ``value`` is cut at 512 KiB, its digest is not."""
+        kept = value[:MAX_DEAD_LETTER_BYTES]
+        digest = sha256(value).digest()
+        return self._write_dead_letter(DeadLetterRecord(topic, partition, offset, reason, len(value), digest, kept))
+
     def encode_settled(self, row: rows.SettledRow) -> bytes:
         """A row of the ``settled`` table."""
         return self._write_settled((row,))
@@ -179,7 +187,6 @@ class LedgerCodec:
 
 ATTRIBUTES = {
     "journal": "JournalRecord",
-    "dead_letter": "DeadLetterRecord",
     "partition": "PartitionRow",
     "account": "AccountRow",
     "velocity": "VelocityRow",
