@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-import httpx
+import httpx2
 from confluent_kafka.schema_registry import Schema as RegisteredSchema
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -154,7 +154,7 @@ class Registry:
             return question()
         except SchemaRegistryError as error:
             raise _Refused(error) from None
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx2.HTTPError, OSError, ValueError) as error:
             raise RegistryAway(f"no answer from the registry at {self.url}: {error}") from None
 
 
