@@ -53,11 +53,13 @@ class Batch:
             self.changes.add(partition, record)
 
     def _open(self, partition: int, record: JournalRecord) -> None:
-        opened = None if record.intent is None else self._decode_intent(record.intent)
+        where = f"journal record ({partition}, {record.sequence}) opens account {record.account}"
+        try:
+            opened = None if record.intent is None else self._decode_intent(record.intent)
+        except (ValueError, LookupError) as error:
+            raise Unreadable(f"{where} with an intent that cannot be decoded: {error}") from error
         if not isinstance(opened, OpenAccount):
-            raise Unreadable(
-                f"journal record ({partition}, {record.sequence}) opens account {record.account} without its intent"
-            )
+            raise Unreadable(f"{where} without the intent")
         self.opened[opened.account] = opened.currency
         self.accounts.append(rows.account_row(partition, record, opened))
 
@@ -79,7 +81,7 @@ def _gap(partition: int, offset: int, found: int, expected: int) -> str:
     what = "is missing" if found > expected else "is repeated"
     return (
         f"journal partition {partition}, offset {offset}: sequence {found} where {expected} is next, so a record "
-        f"{what}. The journal is contiguous by construction: keep the topic as it is, stop the workers, run `twofold verify`."
+        f"{what}. A journal is contiguous by construction: stop the workers, keep the topic, run `twofold verify`."
     )
 
 
@@ -97,10 +99,15 @@ def decode_batch(
     for partition, offset, value in messages:
         try:
             record = decode(value)
-        except (ValueError, LookupError, TypeError) as error:
-            raise Unreadable(
-                f"journal partition {partition}, offset {offset} cannot be decoded: {error}. Something else than a "
-                "worker wrote there, or this sink is older than its schema."
-            ) from error
+        except (ValueError, LookupError) as error:
+            raise unreadable(partition, offset, error) from error
         batch.add(partition, offset, value, record)
     return batch
+
+
+def unreadable(partition: int, offset: int, error: Exception) -> Unreadable:
+    """What to say of a value that is no journal record."""
+    return Unreadable(
+        f"journal partition {partition}, offset {offset} cannot be decoded: {error}. Something else than a worker "
+        "wrote there, or this sink is older than its schema."
+    )

@@ -89,7 +89,6 @@ def connect(dsn: str, epoch: int, application: str = "twofold sink") -> psycopg.
     """
     given = conninfo_to_dict(dsn).get("options") or ""
     settings = {
-        "role": WRITER_ROLE,
         "search_path": schema_of(epoch),
         "idle_in_transaction_session_timeout": "30s",
         "lock_timeout": "40s",
@@ -103,6 +102,7 @@ def connect(dsn: str, epoch: int, application: str = "twofold sink") -> psycopg.
         make_conninfo(dsn, options=options, application_name=application, tcp_user_timeout=30_000, **keep_alive),
         autocommit=True,
     )
+    connection.execute(f"SET ROLE {WRITER_ROLE}".encode())
     connection.adapters.register_dumper(TextArray, _TextArrayDumper)
     connection.adapters.register_dumper(Int8Array, _Int8ArrayDumper)
     return connection

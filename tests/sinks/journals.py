@@ -1,6 +1,6 @@
 """Journals made by hand for the sink's tests: what a ledger with no limits writes, record by record.
 
-A :class:`Ledger` keeps its accounts' figures, so every journal it writes is consistent; the tests then break it on purpose.
+A :class:`Ledger` keeps its accounts' figures, so every journal it writes is consistent; tests break it on purpose.
 """
 
 from __future__ import annotations
