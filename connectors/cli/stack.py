@@ -116,7 +116,7 @@ def _supervisor(data_dir: Path, only: tuple[str, ...] | None, workers: int, port
     services = Services(data_dir, only or NAMES, ports)
     if only is not None:
         return Supervisor(services, environment=lambda: _environment(services))
-    return Supervisor(services, _setup(), _agents(workers), lambda: _environment(services))
+    return Supervisor(services, setup_steps(), agents(workers), lambda: _environment(services))
 
 
 def _environment(services: Services) -> dict[str, str]:
@@ -124,7 +124,8 @@ def _environment(services: Services) -> dict[str, str]:
     return {**settings.to_env(), **{TOLD_IN[name]: services.address(name) for name in services.names}}
 
 
-def _setup() -> dict[str, list[str]]:
+def setup_steps() -> dict[str, list[str]]:
+    """What must be done before the agents start, by name."""
     return {
         "topics": _twofold("topics", "apply"),
         "schemas": _twofold("schemas", "apply"),
@@ -132,7 +133,8 @@ def _setup() -> dict[str, list[str]]:
     }
 
 
-def _agents(workers: int) -> list[Agent]:
+def agents(workers: int) -> list[Agent]:
+    """The processes of the product, in the order of their start."""
     slots = [
         Agent(f"worker-{slot}", _twofold("worker", "--slot", str(slot)), {"TWOFOLD_SLOT": str(slot)})
         for slot in range(workers)
