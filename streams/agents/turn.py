@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from schemas.errors import RegistryAway
-from streams.agents.codec import BadIntent, DeadLetterRecord, LedgerCodec
+from streams.agents.codec import BadIntent, LedgerCodec
 from streams.agents.deadlines import Deadlines
 from streams.agents.legs import Incoming, Outgoing
 from streams.agents.routing import Routes
@@ -27,9 +27,6 @@ from streams.ledger.intents import Configure, Intent, Resolve
 from streams.ledger.legs import Leg
 from streams.ledger.rows import Position
 from streams.ledger.vocabulary import Input, LegKind, Resolution
-
-MOST_LETTER_BYTES = 512 * 1024
-"""How much of an undecodable value goes to the dead letters; its length and digest are of the whole."""
 
 
 class Outputs(NamedTuple):
@@ -112,13 +109,9 @@ class Turn:
 
     def _dead_letter(self, record: Record, position: Position, time: int, reason: str) -> None:
         value = record.value or b""
-        digest = sha256(value).digest()
-        letter = DeadLetterRecord(
-            record.topic, self._partition, record.offset, reason, len(value), digest, value[:MOST_LETTER_BYTES]
-        )
-        encoded = self._codec.encode_dead_letter(letter)
-        self._batch.emit(self._outputs.dead_letters, self._partition, encoded, record.key)
-        self._decide(UnreadableInput(position, time, reason, len(value), digest))
+        letter = self._codec.encode_dead_letter(record.topic, self._partition, record.offset, reason, value)
+        self._batch.emit(self._outputs.dead_letters, self._partition, letter, record.key)
+        self._decide(UnreadableInput(position, time, reason, len(value), sha256(value).digest()))
 
     # legs
 
