@@ -7,7 +7,7 @@ import pytest
 from streams.ledger.decision import LegCannotBeApplied
 from streams.ledger.intents import Capture, Close, Configure, Freeze, Hold, Release
 from streams.ledger.journal import Figures
-from streams.ledger.vocabulary import Kind, Outcome
+from streams.ledger.vocabulary import Kind, LegKind, Outcome
 from tests.ledger.world import DAY, SECOND, World, id_of
 
 HOLD = Hold("ann", "hold", 600, "EUR", "bob", expires_in_seconds=100)
@@ -248,7 +248,7 @@ def test_a_capture_whose_hold_does_not_capture_halts(world: World) -> None:
     """An answer to a capture that the hold knows nothing of is not applied to other money."""
     world.send(capture(200))
     world.states[0].holds[ID] = world.states[0].holds[ID]._replace(pending=1)
-    credit, answer = world.legs[0], world.legs[0]._replace(kind="SETTLED")
+    credit, answer = world.legs[0], world.legs[0]._replace(kind=LegKind.SETTLED)
     with pytest.raises(LegCannotBeApplied, match="is not capturing"):
         world.deliver_leg(answer)
     assert credit.kind == "CREDIT"

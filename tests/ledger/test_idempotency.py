@@ -8,9 +8,9 @@ import pytest
 
 from streams.ledger.decision import LegCannotBeApplied
 from streams.ledger.ids import transfer_id
-from streams.ledger.intents import Capture, Configure, Hold, OpenAccount, Release, Reverse, Transfer
+from streams.ledger.intents import Capture, Configure, Hold, Intent, OpenAccount, Release, Reverse, Transfer
 from streams.ledger.journal import FirstOutcome
-from streams.ledger.vocabulary import Outcome
+from streams.ledger.vocabulary import LegKind, Outcome
 from tests.ledger.world import DAY, World, id_of
 
 PAY = Transfer("ann", "pay", "bob", 300, "EUR", metadata={"order": "7"}, wire=b"one serializer")
@@ -176,7 +176,7 @@ def test_a_returning_id_leaves_the_reversal_of_its_first_life_alone() -> None:
 def test_an_answer_to_an_earlier_life_of_an_id_touches_no_later_one(world: World) -> None:
     """[!] A leg of another PENDING than the row's halts its queue instead of posting the wrong transfer."""
     world.send(PAY)
-    credit, answer = world.legs[0], world.legs[0]._replace(kind="SETTLED", pending=1)
+    credit, answer = world.legs[0], world.legs[0]._replace(kind=LegKind.SETTLED, pending=1)
     with pytest.raises(LegCannotBeApplied):
         world.deliver_leg(answer)
     assert world.deliver_leg(credit).outcome is Outcome.SETTLED
@@ -192,7 +192,7 @@ def test_a_misrouted_intent_takes_no_key(world: World) -> None:
 
 def test_every_kind_of_intent_has_a_key(world: World) -> None:
     """Account commands and operators' intents are answered as duplicates too."""
-    commands = [OpenAccount("new", "k", "EUR"), Configure("k", 1, 60, 60, 10)]
+    commands: list[Intent] = [OpenAccount("new", "k", "EUR"), Configure("k", 1, 60, 60, 10)]
     for command in commands:
         world.applied(command)
         assert world.send(command).outcome is Outcome.DUPLICATE

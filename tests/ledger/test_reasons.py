@@ -128,7 +128,7 @@ FIRST: tuple[Intent, ...] = (
     Configure("k", 1, 60, 60, 1),
     Resolve("k", 0, 1, 1, Resolution.RETRY),
 )
-OTHER: dict[str, object] = {
+OTHER: dict[str, Any] = {
     "hold": b"\2" * 16,
     "transfer": b"\2" * 16,
     "metadata": {"a": "b"},
@@ -144,11 +144,12 @@ def changed(first: Intent, field: str) -> Intent:
     """The intent with one field changed."""
     value = getattr(first, field)
     if field == "replacement":
-        other: object = (0,)
+        other: Any = (0,)
     else:
         other = OTHER.get(field) or (value + 1 if isinstance(value, int) else f"{value or ''}x")
         other = 7 if value is None and field != "payee" else other
-    return first._replace(**{field: other})  # type: ignore[no-any-return]
+    changes: dict[str, Any] = {field: other}
+    return first._replace(**changes)
 
 
 def differences() -> Iterator[tuple[str, Intent, Intent]]:

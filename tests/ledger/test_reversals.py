@@ -23,9 +23,9 @@ def world() -> World:
     return world
 
 
-def back(amount: int | None = None, key: str = "back", **rest: bool) -> Reverse:
+def back(amount: int | None = None, key: str = "back", force: bool = False) -> Reverse:
     """Bob's reversal."""
-    return Reverse("bob", key, ID, amount, **rest)
+    return Reverse("bob", key, ID, amount, force)
 
 
 def left(world: World) -> tuple[int, int]:
