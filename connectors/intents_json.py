@@ -1,6 +1,6 @@
 """Intents as lines of text: JSON objects or CSV rows, both ways. Errors name the line and the field.
 
-    {"kind": "TRANSFER", "account": "alice", "idempotency_key": "o-17", "payee": "shop", "amount": 1250, "currency": "EUR"}
+    {"kind":"TRANSFER","account":"ann","idempotency_key":"o-17","payee":"shop","amount":1250,"currency":"EUR"}
 
 Fields are those of the Avro record; absent ones get their default. Ids of holds and transfers are UUID texts. Two
 forms exist for tests of what goes wrong: ``{"raw": BASE64, "key": ..., "partition": ...}`` is any bytes, and an
@@ -14,6 +14,7 @@ import base64
 import binascii
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -24,6 +25,8 @@ from streams.ledger.intents import KINDS, Configure, Intent, Resolve
 
 CLASSES = {kind.value: cls for cls, kind in KINDS.items() if cls not in (Configure, Resolve)}
 """By kind: the intents that travel by their account. Configure and Resolve are the producer's own methods."""
+
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,40}")
 
 
 class Line(NamedTuple):
@@ -55,19 +58,26 @@ def read_json_lines(lines: Iterable[str]) -> Iterator[tuple[int, Line | LineErro
     """Each line that is not blank, with its number from 1."""
     for number, text in enumerate(lines, 1):
         if text.strip():
-            yield number, _guarded(number, lambda text=text: from_json(_parse(text)))  # type: ignore[misc]
+            yield number, _guarded(number, lambda text=text: from_json(_parse(text)))
 
 
 def read_csv(lines: Iterable[str]) -> Iterator[tuple[int, Line | LineError]]:
     """Each row under a header of field names. An empty cell is an absent field; ``metadata`` is a JSON object."""
-    rows = csv.DictReader(lines)
-    for row in rows:
+    rows = csv.DictReader(lines, strict=True)
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield rows.line_num, LineError(rows.line_num, None, f"is not CSV: {error}")
+            continue
         number = rows.line_num
         if None in row or None in row.values():
             yield number, LineError(number, None, f"has not as many cells as the header ({len(rows.fieldnames or ())})")
             continue
         cells = {name.strip(): cell for name, cell in row.items() if cell != ""}
-        yield number, _guarded(number, lambda cells=cells: Line(_from_cells(cells)))  # type: ignore[misc]
+        yield number, _guarded(number, lambda cells=cells: Line(_from_cells(cells)))
 
 
 def from_json(data: Any) -> Line:
@@ -112,6 +122,8 @@ def _parse(text: str) -> Any:
         return json.loads(text, object_pairs_hook=_no_repeats)
     except json.JSONDecodeError as error:
         raise InvalidIntent("-", f"is not JSON: {error.msg} at column {error.colno}") from None
+    except ValueError as error:
+        raise InvalidIntent("-", f"is not JSON that is read here: {error}") from None
     except RecursionError:
         raise InvalidIntent("-", "is not JSON that is read here: it is nested too deeply") from None
 
@@ -183,15 +195,19 @@ def _cell(schema: Schema, cell: str, field: str) -> Any:
         (schema,) = [branch for branch in schema if branch != "null"]
     kind = schema if isinstance(schema, str) else schema["type"]
     if kind == "long":
-        try:
-            return int(cell)
-        except ValueError:
-            raise InvalidIntent(field, f"must be a whole number, not {cell!r}") from None
+        if not WHOLE_NUMBER.fullmatch(cell):
+            raise InvalidIntent(field, f"must be a whole number, not {cell[:80]!r}")
+        return int(cell)
     if kind == "boolean":
         if cell not in ("true", "false"):
             raise InvalidIntent(field, f"must be true or false, not {cell!r}")
         return cell == "true"
-    return _parse(cell) if kind == "map" else cell
+    if kind == "map":
+        try:
+            return _parse(cell)
+        except InvalidIntent as error:
+            raise InvalidIntent(field, error.problem) from None
+    return cell
 
 
 def _raw(data: dict[str, Any]) -> Line:

@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 from confluent_kafka.schema_registry import SchemaRegistryClient, topic_record_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from schemas.catalogue import subject, text
-from schemas.errors import NotRegistered
+from schemas.errors import NotRegistered, RegistryAway
 from streams.ledger.intents import Intent
 
 Serializer = Callable[[Intent], bytes]
+NOT_FOUND = 404
 
 
 def registry_serializer(registry_url: str, topic: str) -> Serializer:
-    """A serializer of intents for one topic. It raises NotRegistered when a record's schema is not in the registry."""
+    """A serializer of intents for one topic. Raises NotRegistered, RegistryAway."""
     client = SchemaRegistryClient({"url": registry_url})
     context = SerializationContext(topic, MessageField.VALUE)
     serializers: dict[str, AvroSerializer] = {}
@@ -42,7 +44,11 @@ def registry_serializer(registry_url: str, topic: str) -> Serializer:
         try:
             value = serializer(record)(intent, context)
         except SchemaRegistryError as error:
+            if error.http_status_code != NOT_FOUND:
+                raise RegistryAway(f"{registry_url}: {error}") from None
             raise NotRegistered(f"{subject(topic, record)}: {error}; run `twofold schemas apply`") from None
+        except (httpx2.HTTPError, OSError) as error:
+            raise RegistryAway(f"no answer from the registry at {registry_url}: {error}") from None
         return value or b""
 
     return serialize

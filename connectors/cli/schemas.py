@@ -20,15 +20,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+registry_url_option = click.option("--registry-url", metavar="URL", help="The schema registry. [TWOFOLD_REGISTRY_URL]")
+topic_prefix_option = click.option("--topic-prefix", help="Put before every topic's name. [TWOFOLD_TOPIC_PREFIX]")
+
+
 def registry_options(command: Command) -> Command:
     """The flags that say which registry and which ledger, each with its variable."""
-    for option in (
-        click.option("--topic-prefix", help="Put before every topic's name. [TWOFOLD_TOPIC_PREFIX]"),
-        click.option("--registry-url", metavar="URL", help="The schema registry. [TWOFOLD_REGISTRY_URL]"),
-        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-    ):
-        command = option(command)
-    return command
+    return topic_prefix_option(registry_url_option(json_option(command)))
 
 
 @click.group()
