@@ -23,6 +23,8 @@ from streams.settings import Settings
 from streams.topics import INTENTS
 
 FLUSH_SECONDS = 60.0
+TRANSACTION_TIMEOUT_MS = 10_000
+"""Below what the ledger's brokers allow: an open transaction holds up every read_committed reader."""
 BY_KEY = -1
 """In place of a partition number: the partitioner chooses."""
 
@@ -45,7 +47,7 @@ class Producer:
     """Sends intents to ``payment-intents``. One instance may be used by several threads.
 
     ``serialize`` defaults to the registry's serializer; ``LedgerCodec.connect(...).encode_intent`` gives the same
-    bytes in a tenth of the time. ``kafka`` adds or replaces settings of librdkafka, such as TLS and SASL.
+    bytes in less time. ``kafka`` adds or replaces settings of librdkafka, such as TLS and SASL.
     """
 
     def __init__(
@@ -159,7 +161,11 @@ class Producer:
 
     def _in_one_transaction(self, value: bytes) -> None:
         """The same value with a null key to every partition that the topic has, or to none."""
-        producer = KafkaProducer({**self._config, "transactional.id": f"{self.settings.group}-configure"})
+        transactional = {
+            "transactional.id": f"{self.settings.group}-configure",
+            "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+        }
+        producer = KafkaProducer({**self._config, **transactional})
         metadata = producer.list_topics(self.topic, 10).topics[self.topic]
         if metadata.error is not None:
             raise NotDelivered(f"topic {self.topic}: {metadata.error}; run `twofold topics apply`")

@@ -72,7 +72,7 @@ class Trouble:
             return None
         changed = self.rng.choice(
             [
-                earlier._replace(amount=earlier.amount + 1),
+                earlier._replace(amount=earlier.amount ^ 1),
                 earlier._replace(reference=earlier.reference + "?"),
                 earlier._replace(metadata={"changed": "yes"}),
             ]
