@@ -1,0 +1,1 @@
+"""The proof of the nine invariants over live Kafka and Postgres. See :mod:`streams.reconciliation.invariants`."""
