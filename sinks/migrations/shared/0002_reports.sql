@@ -4,13 +4,13 @@ CREATE TABLE reconciliation_reports (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     reported_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     epoch       integer     NOT NULL CHECK (epoch >= 1),
-    holds       boolean     NOT NULL,
+    verdict     text        NOT NULL CHECK (verdict IN ('BALANCED', 'BEHIND', 'BREAK')),
     breaks      integer     NOT NULL CHECK (breaks >= 0),
     report      jsonb       NOT NULL,
-    CHECK (holds = (breaks = 0))
+    CHECK ((verdict = 'BREAK') = (breaks > 0))
 );
 
-CREATE INDEX reconciliation_reports_of_breaks ON reconciliation_reports (reported_at) WHERE NOT holds;
+CREATE INDEX reconciliation_reports_of_breaks ON reconciliation_reports (reported_at) WHERE verdict = 'BREAK';
 
 CREATE FUNCTION refuse_change() RETURNS trigger
 LANGUAGE plpgsql AS $$
