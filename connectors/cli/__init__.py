@@ -18,6 +18,8 @@ COMMANDS = {
     "verify": "connectors.cli.verify:verify",
     "topics": "connectors.cli.topics:topics",
     "schemas": "connectors.cli.schemas:schemas",
+    "replay": "connectors.cli.replay:replay",
+    "offsets": "connectors.cli.offsets:offsets",
     "generate": "connectors.cli.generate:generate",
     "produce": "connectors.cli.produce:produce",
     "account": "connectors.cli.queries:account",
