@@ -86,8 +86,8 @@ class Incoming:
         return f"legs {between} from partition {packed.source} {what}: expected number {expected}, found {found}"
 
     def advance(self, source: int, number: int) -> None:
-        """The leg ``number`` is the next one to come from ``source``."""
-        self._next.put(source, number)
+        """The leg ``number`` is the next one to come from ``source``; a repeat that was let pass takes nothing back."""
+        self._next.put(source, max(number, self._next.get(source) or FIRST))
 
     def one_more(self, source: int) -> None:
         """One leg of ``source`` is done, though its number could not be read."""

@@ -134,9 +134,8 @@ class Turn:
         self._incoming.advance(packed.source, packed.first + len(packed.legs))
 
     def _is_accepted(self, record: Record) -> bool:
-        """Whether an operator, who has looked at both sides, takes a broken numbering as it is."""
-        resolve = self._state.resolution(record.offset, record.index)
-        return resolve is not None and resolve.action is Resolution.RETRY
+        """Whether an operator, who has looked at both sides, lets the record be taken in spite of its numbers."""
+        return self._state.resolution(record.offset, record.index) is not None
 
     def _take_leg(self, position: Position, leg: Leg) -> str | None:
         """Apply a leg; returns why it cannot be, or None."""

@@ -151,6 +151,28 @@ def test_a_gap_or_a_repeat_in_the_legs_of_a_partition_halts_the_queue(shift: int
     assert bank.figures() == before
 
 
+def test_an_operator_who_refuses_a_repeated_leg_changes_no_figure() -> None:
+    """It was applied before: nothing may go back to the payer, and the numbers go on where they were."""
+    bank = Bank(1)
+    bank.open("alice", "bob")
+    bank.fund("alice", 10)
+    credit = bank.driver.records(bank.topology.legs)[-2].value or b""
+    assert CODEC.decode_legs(credit).legs[0].kind is LegKind.CREDIT
+    offset = bank.driver.send(bank.topology.legs, None, credit, 0).offset
+    bank.run()
+    before = bank.figures()
+    resolve(bank, 0, offset, 0, Resolution.RETRY)
+    bank.run()
+    assert len(halted(bank)) == 1
+    resolve(bank, 0, offset, 0, Resolution.REFUSE)
+    bank.run()
+    assert halted(bank) == {}
+    assert bank.figures() == before
+    bank.fund("alice", 5)
+    assert bank.balance("alice") == 15
+    bank.must_balance()
+
+
 def test_a_misrouted_intent_takes_no_key() -> None:
     """A client that used another partitioner is refused, and its intent can be sent again properly."""
     bank = Bank(8)
