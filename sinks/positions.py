@@ -31,12 +31,11 @@ def read_positions(connection: psycopg.Connection, epoch: int, partitions: int) 
     Raises Superseded when a row belongs to another epoch, SinkHalted when Postgres has more partitions than the topic.
     """
     with connection.transaction():
-        for partition in range(partitions):
-            connection.execute(
-                "INSERT INTO sink_positions (partition, epoch, sequence, kafka_offset, hash) "
-                "VALUES (%s, %s, 0, -1, '') ON CONFLICT (partition) DO NOTHING",
-                [partition, epoch],
-            )
+        connection.execute(
+            "INSERT INTO sink_positions (partition, epoch, sequence, kafka_offset, hash) "
+            "SELECT p, %s, 0, -1, '' FROM generate_series(0, %s) AS p ON CONFLICT (partition) DO NOTHING",
+            [epoch, partitions - 1],
+        )
         rows = connection.execute(
             "SELECT partition, sequence, kafka_offset, hash, epoch FROM sink_positions ORDER BY partition"
         ).fetchall()

@@ -34,6 +34,16 @@ log = logging.getLogger("twofold.sink")
 
 BATCH_RECORDS = 10_000
 """The most journal records of one transaction: large enough that a commit's cost vanishes, some 200 ms of work."""
+TRIED_AGAIN = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    # Postgres ended a sink that had been frozen; no OperationalError in psycopg's eyes.
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
+    JournalAway,
+    ConnectionError,
+)
+"""Lost connections, deadlocks, serialization failures, a full disk, a Kafka or registry that is away: they pass."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 5.0
 
 
@@ -91,7 +101,7 @@ class Sink:
             before = self.progress.batches
             try:
                 self._run_connected()
-            except (psycopg.OperationalError, psycopg.InterfaceError, JournalAway, ConnectionError) as error:
+            except TRIED_AGAIN as error:
                 pause = FIRST_PAUSE_S if self.progress.batches > before else min(2 * pause, LONGEST_PAUSE_S)
                 log.warning("will try again in %.2f s: %s", pause, str(error).strip())
                 self.progress.reconnects += 1

@@ -63,11 +63,13 @@ class RunningSink:
 class House:
     """A journal topic and a database, and sinks between them."""
 
-    def __init__(self, kafka: str, codec: LedgerCodec, dsn: str, topic: str) -> None:
+    def __init__(self, kafka: str, codec: LedgerCodec, dsn: str, prefix: str) -> None:
         self.kafka = kafka
         self.codec = codec
         self.dsn = dsn
-        self.topic = topic
+        self.prefix = prefix
+        self.topic = prefix + JOURNAL.name
+        self.lives = 0
         self.ledger = Ledger(PARTITIONS, codec.encode_intent)
         self._produced = 0
         self._running: list[RunningSink] = []
@@ -136,11 +138,16 @@ class House:
         wanted = self._produced if records is None else records
         self.wait_until(lambda: self.sunk() >= wanted)
 
-    def wait_until(self, holds: Callable[[], bool]) -> None:
+    def wait_until_sunk_by(self, running: RunningSink) -> None:
+        """The same, by this sink; others may have halted."""
+        self.wait_until(lambda: self.sunk() >= self._produced, [running])
+
+    def wait_until(self, holds: Callable[[], bool], sinks: Sequence[RunningSink] | None = None) -> None:
+        """Wait; a sink (of all, or of those given) that halts meanwhile ends the wait."""
         deadline = time.monotonic() + PATIENCE_S
         while not holds():
             assert time.monotonic() < deadline, f"not within {PATIENCE_S} s; in Postgres: {self.sunk()} records"
-            for running in self._running:
+            for running in self._running if sinks is None else sinks:
                 assert running.error is None, f"a sink halted: {running.error}"
             time.sleep(0.02)
 
