@@ -34,7 +34,9 @@ def compile_reader(writer: Schema, reader: Schema, shapes: Shapes = PLAIN) -> Re
     """A reader of values written with ``writer``. Raises CannotResolve if they can never be read as ``reader``."""
     try:
         return _Generator(writer, reader, shapes).reader()
-    except (SyntaxError, RecursionError, KeyError, TypeError, AttributeError) as error:
+    except CannotResolve:
+        raise
+    except (SyntaxError, RecursionError, LookupError, TypeError, AttributeError, ValueError) as error:
         raise CannotResolve(f"no reader can be made for the writer's schema: {error}") from error
 
 
