@@ -20,6 +20,8 @@ class Metrics:
     """Batches dropped: by an exception of the handler, by something that was away, or by an aborted transaction."""
     splits: int = 0
     """Batches cut in halves to isolate a record that the handler cannot process."""
+    swept: int = 0
+    """Expired rows removed from stores."""
     commit_seconds: float = 0.0
     """Time spent in producing and committing, in all."""
     handle_seconds: float = 0.0

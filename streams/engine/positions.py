@@ -33,14 +33,16 @@ class Positions(NamedTuple):
     """Kafka's ids of the input topics: an input that was created anew has the same name and other records."""
     places: dict[str, Place]
     """By input topic."""
+    time_ms: int = 0
+    """The partition's time: the largest append time of its intents records, in milliseconds."""
 
     def encode(self) -> bytes:
         """The row's bytes."""
-        value = [self.group, self.partitions, self.topic_ids, self.places]
+        value = [self.group, self.partitions, self.topic_ids, self.places, self.time_ms]
         return json.dumps(value, separators=(",", ":")).encode()
 
     @classmethod
     def decode(cls, raw: bytes) -> Positions:
         """Read :meth:`encode`'s bytes."""
-        group, partitions, topic_ids, places = json.loads(raw)
-        return cls(group, partitions, topic_ids, {topic: Place(*place) for topic, place in places.items()})
+        group, partitions, topic_ids, places, time_ms = json.loads(raw)
+        return cls(group, partitions, topic_ids, {topic: Place(*place) for topic, place in places.items()}, time_ms)

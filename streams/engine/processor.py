@@ -10,6 +10,7 @@ poll ──► handle ──► encode ──► outbox.commit ──► store �
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -114,8 +115,12 @@ class Processor:
                 continue
             batch = self._batch(piece)
             try:
+                started = time.perf_counter()
                 self._handle(batch)
+                handled = time.perf_counter()
                 self._commit(batch)
+                self.metrics.handle_seconds += handled - started
+                self.metrics.commit_seconds += time.perf_counter() - handled
             except Unavailable as away:
                 self._drop(batch)
                 self._rest(batch, away.queue, away.reason)
@@ -196,11 +201,25 @@ class Processor:
     def _moved(self, batch: Batch, places: dict[Queue, Place]) -> dict[int, Positions]:
         """The positions of the batch's partitions after it."""
         moved = {}
+        times = self._times(batch, places)
         for number in batch.partitions:
             positions = self.partitions[number].positions
             new = {queue.topic: place for queue, place in places.items() if queue.partition == number}
-            moved[number] = positions._replace(places={**positions.places, **new})
+            time_ms = max(positions.time_ms, times.get(number, 0))
+            moved[number] = positions._replace(places={**positions.places, **new}, time_ms=time_ms)
         return moved
+
+    def _times(self, batch: Batch, places: dict[Queue, Place]) -> dict[int, int]:
+        """By partition, the largest append time of the batch's intents, those behind a halt left out."""
+        times: dict[int, int] = {}
+        intents = self.topology.intents
+        for record in batch.records:
+            number = record[1]
+            if record[3] > times.get(number, 0) and record[0] == intents:
+                queue = Queue(intents, number)
+                if queue not in batch.halts or record[2] < places[queue].offset:
+                    times[number] = record[3]
+        return times
 
     def _changes(self, batch: Batch, moved: dict[int, Positions]) -> dict[int, list[Change]]:
         """All rows to be written, the input positions among them, by partition; empty if there are none."""

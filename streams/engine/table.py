@@ -92,6 +92,16 @@ class Table(Generic[K, V]):
             row = None if raw is None else self.spec.decode(raw)
         return row
 
+    def store_rows(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """The stored rows as bytes, in key order, from ``start`` on; keys carry the tag."""
+        return self._store.scan(self._prefix, start)
+
+    def evict(self, raw_key: bytes) -> None:
+        """The store's row of that key (with the tag) was removed behind the cache."""
+        key = self.spec.decode_key(raw_key[1:])
+        self._young.pop(key, None)
+        self._old.pop(key, None)
+
     def changes(self) -> Iterator[Change]:
         """What the batch has written, encoded for changelog and store alike."""
         spec, prefix = self.spec, self._prefix

@@ -44,8 +44,8 @@ class Topology:
 
     def __post_init__(self) -> None:
         tags = [table.tag for table in self.tables]
-        if len(set(tags)) != len(tags) or POSITIONS_TAG in tags or not all(0 < tag < 256 for tag in tags):
-            raise ValueError(f"table tags must be distinct and from 1 to 255, not {tags}")
+        if len(set(tags)) != len(tags) or POSITIONS_TAG in tags or not all(0 < tag < 255 for tag in tags):
+            raise ValueError(f"table tags must be distinct and from 1 to 254, not {tags}")
 
     @property
     def changelogs(self) -> tuple[str, ...]:

@@ -22,12 +22,16 @@ from streams.engine.processor import Partition, Processor
 from streams.engine.restore import Restorer
 from streams.engine.source import Assigned, KafkaSource
 from streams.engine.store.rack import Rack
+from streams.engine.sweep import Sweeper
 from streams.engine.topology import Topology
 from streams.engine.transaction import KafkaOutbox
 
 log = logging.getLogger("twofold.engine")
 
 RESTORE_WAIT_SECONDS = 0.05
+SWEEP_ROWS = 100
+SWEEP_IDLE_SECONDS = 0.5
+SWEEP_BUSY_SECONDS = 2.0
 
 
 def now_ms() -> int:
@@ -55,6 +59,8 @@ class EngineWorker:
         self._on_ready = on_ready
         self._stopping = threading.Event()
         self._halted: dict[int, Halted] = {}
+        self._sweepers: dict[int, Sweeper] = {}
+        self._swept_at = 0.0
         self.processor: Processor | None = None
 
     def stop(self) -> None:
@@ -106,7 +112,8 @@ class EngineWorker:
             guard.stop()
 
     def _turn(self, source: KafkaSource, processor: Processor, restorer: Restorer) -> None:
-        processor.step()
+        busy = processor.step()
+        self._sweep(SWEEP_BUSY_SECONDS if busy else SWEEP_IDLE_SECONDS)
         for event in source.take_events():
             if isinstance(event, Assigned):
                 log.info("assigned partitions %s", event.partitions)
@@ -117,6 +124,7 @@ class EngineWorker:
                 processor.revoke(event.partitions)
                 for number in event.partitions:
                     self._halted.pop(number, None)
+                    self._sweepers.pop(number, None)
             self._note(processor, restorer)
         if restorer.active:
             ready, halted = restorer.step(0.0 if processor.partitions else RESTORE_WAIT_SECONDS)
@@ -127,9 +135,17 @@ class EngineWorker:
                 self._on_ready = None
             self._give_up_if_all_halted(processor, restorer)
 
+    def _sweep(self, after_seconds: float) -> None:
+        now = time.monotonic()
+        if now - self._swept_at >= after_seconds:
+            self._swept_at = now
+            for sweeper in self._sweepers.values():
+                self.metrics.swept += sweeper.sweep(SWEEP_ROWS)
+
     def _take(self, processor: Processor, ready: list[Partition], halted: dict[int, Halted]) -> None:
         if ready:
             processor.admit(ready)
+            self._sweepers.update({partition.number: Sweeper(partition) for partition in ready})
         for number, halt in halted.items():
             self._halted[number] = halt
             log.critical("HALTED partition %d (all others go on): %s", number, halt)
