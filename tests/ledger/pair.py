@@ -61,6 +61,8 @@ class Pair:
         self.intent_offsets = [0] * partitions
         self.leg_offsets = [0] * partitions
         self.sent: list[tuple[int, bytes | None, Intent]] = []
+        self.carried: list[dict[tuple[int, int], tuple[int, Leg]]] = [{} for _ in range(partitions)]
+        """By partition: (offset, index) -> (source, leg) that was delivered."""
         self.intents: list[dict[int, Delivered]] = [{} for _ in range(partitions)]
         self.journal: list[list[dict[str, Any]]] = [[] for _ in range(partitions)]
         self.finals: Counter[tuple[str, int, int, int]] = Counter()
@@ -120,6 +122,7 @@ class Pair:
             leg = self.legs[source, to].popleft()
             position = Position(Input.LEGS, to, self.leg_offsets[to], 0)
             self.leg_offsets[to] += 1
+            self.carried[to][position.offset, 0] = (source, leg)
             step = 2 if leg.kind is LegKind.CREDIT else 3
             records = self.model.leg(tuple(position), step, leg.transfer, leg.pending)
             assert records is not None, f"the model knows nothing of {leg}"

@@ -1,0 +1,1 @@
+"""Examples that run: what each shows is in its first line."""
