@@ -99,6 +99,9 @@ class Cluster:
         try:
             wait_for(lambda: (self.settings.data_dir / "workers" / "0.json").exists(), process)
             yield psutil.Process(process.pid)
+        except BaseException:
+            print((self.settings.data_dir / "worker.log").read_text()[-3000:], file=sys.stderr)
+            raise
         finally:
             process.terminate()
             process.wait(30)
@@ -111,7 +114,7 @@ def wait_for(holds: object, process: subprocess.Popen[bytes] | None = None) -> N
     until = time.monotonic() + PATIENCE_S
     while not holds():
         if process is not None and process.poll() is not None:
-            raise SystemExit(f"the worker ended with exit code {process.returncode}: see its log")
+            raise SystemExit(f"the worker ended with exit code {process.returncode}")
         if time.monotonic() > until:
             raise SystemExit("waited too long")
         time.sleep(0.05)

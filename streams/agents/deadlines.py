@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from heapq import merge
-from itertools import islice
 
 from sortedcontainers import SortedList
 
@@ -33,6 +32,8 @@ class Deadlines:
         self._added: SortedList = SortedList()
         self._not_before = NEVER
         """No deadline is earlier. May be too early after a removal: then one look finds nothing and mends it."""
+        self.earliest = NEVER
+        """The earliest deadline that is committed, in microseconds; NEVER if there is none. Any thread may read it."""
 
     def restore(
         self, holds: Iterable[tuple[bytes, HoldRow]], parked: Iterable[tuple[tuple[str, int], ParkedRow]]
@@ -84,10 +85,6 @@ class Deadlines:
         self._not_before = found[0].deadline if found else NEVER
         return found
 
-    def earliest(self) -> int:
-        """The earliest deadline that is committed, in microseconds; NEVER if there is none."""
-        return next((entry[0] for entry in islice(self._sorted, 1)), NEVER)
-
     def commit(self) -> None:
         """The batch is in Kafka: its changes are the index from now on."""
         if not self._changes:
@@ -99,10 +96,11 @@ class Deadlines:
             if entry is not None:
                 self._entries[key] = entry
                 self._sorted.add(entry)
+        self.earliest = self._sorted[0][0] if self._sorted else NEVER
         self.abort()
 
     def abort(self) -> None:
         """Forget the batch's changes."""
         self._changes = {}
         self._added = SortedList()
-        self._not_before = self.earliest()
+        self._not_before = self.earliest

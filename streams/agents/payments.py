@@ -31,6 +31,10 @@ class Payments:
         self.routes = Routes(settings.partitions)
         self.on_tick: Callable[[int], None] = _nothing
         """Told the partition of every Tick that is read."""
+        self.on_owned: Callable[[int], None] = _nothing
+        """Told of a partition that this worker has restored."""
+        self.on_gone: Callable[[int], None] = _nothing
+        """Told of a partition that was taken away."""
 
     def topology(self) -> Topology:
         """How the engine is to run this agent: on Kafka or in the test driver, the same."""
@@ -68,7 +72,7 @@ class Payments:
     def earliest_deadline(self, partition: int) -> int:
         """The partition's earliest deadline, in microseconds of partition time; NEVER where there is none."""
         deadlines = self._deadlines.get(partition)
-        return NEVER if deadlines is None else deadlines.earliest()
+        return NEVER if deadlines is None else deadlines.earliest
 
     @property
     def owned(self) -> dict[int, PartitionTables]:
@@ -83,6 +87,7 @@ class Payments:
         deadlines.restore(tables.table("holds").items(), tables.table("parked").items())
         self._deadlines[partition] = deadlines
         self._tables[partition] = tables
+        self.on_owned(partition)
 
     def _on_committed(self, batch: Batch) -> None:
         for deadlines in self._deadlines.values():
@@ -95,6 +100,7 @@ class Payments:
     def _on_revoked(self, partition: int) -> None:
         self._deadlines.pop(partition, None)
         self._tables.pop(partition, None)
+        self.on_gone(partition)
 
 
 def build_topology(settings: Settings, codec: LedgerCodec) -> Topology:

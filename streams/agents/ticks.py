@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from threading import RLock
 from time import time
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -38,52 +39,63 @@ class Ticks:
         self._owned: set[int] = set()
         self._fresh: set[int] = set()
         self._outstanding: set[int] = set()
+        # The engine's thread says what is owned and seen; the timer writes in the event loop's.
+        self._lock = RLock()
 
     def assigned(self, partition: int) -> None:
         """The worker has taken the partition over."""
-        self._owned.add(partition)
-        self._fresh.add(partition)
+        with self._lock:
+            self._owned.add(partition)
+            self._fresh.add(partition)
 
     def revoked(self, partition: int) -> None:
         """The worker has the partition no more."""
-        for partitions in (self._owned, self._fresh, self._outstanding):
-            partitions.discard(partition)
+        with self._lock:
+            for partitions in (self._owned, self._fresh, self._outstanding):
+                partitions.discard(partition)
 
     def seen(self, partition: int) -> None:
         """A Tick of the partition was read."""
-        self._outstanding.discard(partition)
+        with self._lock:
+            self._outstanding.discard(partition)
 
     def wanted(self) -> list[int]:
         """The partitions that need a Tick now."""
         now = self._now()
-        return [p for p in sorted(self._owned - self._outstanding) if p in self._fresh or self._earliest(p) <= now]
+        with self._lock:
+            return [p for p in sorted(self._owned - self._outstanding) if p in self._fresh or self._earliest(p) <= now]
 
     def write(self) -> None:
         """Write the Ticks that are wanted. Does not wait: a Tick that cannot be delivered is wanted again."""
-        wanted = self.wanted()
+        for partition in self.wanted():
+            with self._lock:
+                self._fresh.discard(partition)
+                self._outstanding.add(partition)
+            try:
+                self._connected().produce(self._topic, partition=partition, on_delivery=self._delivered)
+            except (BufferError, KafkaException) as error:
+                self._want_again(partition, str(error))
+        if self._producer is not None:
+            self._producer.poll(0)
+
+    def _connected(self) -> Producer:
         if self._producer is None:
-            if not wanted:
-                return
             self._producer = Producer(
                 {"bootstrap.servers": self._servers, "enable.idempotence": True, "message.timeout.ms": 10_000}
             )
-        for partition in wanted:
-            self._fresh.discard(partition)
-            self._outstanding.add(partition)
-            try:
-                self._producer.produce(self._topic, partition=partition, on_delivery=self._delivered)
-            except (BufferError, KafkaException) as error:
-                logger.warning("no tick for partition %d: %s", partition, error)
-                self._outstanding.discard(partition)
-                self._fresh.add(partition)
-        self._producer.poll(0)
+        return self._producer
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         partition = message.partition()
-        if error is not None and partition is not None and partition in self._owned:
-            logger.warning("a tick for partition %d was not delivered: %s", partition, error)
+        if error is not None and partition is not None:
+            self._want_again(partition, error.str())
+
+    def _want_again(self, partition: int, why: str) -> None:
+        logger.warning("a tick for partition %d was not delivered: %s", partition, why)
+        with self._lock:
             self._outstanding.discard(partition)
-            self._fresh.add(partition)
+            if partition in self._owned:
+                self._fresh.add(partition)
 
     def close(self) -> None:
         """Wait a moment for what is under way, and let go of the producer."""

@@ -16,6 +16,7 @@ from faust import web
 from streams.agents.payments import Payments
 from streams.agents.presence import Presence, Worker
 from streams.agents.sensors import EngineSensor
+from streams.engine.table import PartitionTables
 from streams.ledger.intents import OpenAccount
 from streams.ledger.rows import AccountRow, PartitionRow
 
@@ -44,8 +45,9 @@ def add_views(app: faust.App, worker: Asked) -> None:
             if payments is None or presence is None:
                 return self.json({"error": "starting"}, status=503)
             partition = payments.routes[account]
-            if partition in payments.owned:
-                found = read_account(payments, account, partition)
+            tables = payments.owned.get(partition)
+            if tables is not None:
+                found = read_account(tables, account)
                 return self.json(
                     found or {"error": "account_not_found", "account": account}, status=200 if found else 404
                 )
@@ -78,15 +80,14 @@ def add_views(app: faust.App, worker: Asked) -> None:
             return self.text(worker.sensor.prometheus(), content_type="text/plain; version=0.0.4")
 
 
-def read_account(payments: Payments, account: str, partition: int) -> dict[str, Any] | None:
+def read_account(tables: PartitionTables, account: str) -> dict[str, Any] | None:
     """An account of an owned partition as last committed, or None if it was never opened."""
-    tables = payments.owned[partition]
     row: AccountRow | None = tables.table("accounts").committed(account)
     profile: OpenAccount | None = tables.table("profiles").committed(account)
     at: PartitionRow | None = tables.table("partition").committed(b"")
     if row is None:
         return None
-    shown: dict[str, Any] = {"account": account, "partition": partition, "sequence": at.sequence if at else 0}
+    shown: dict[str, Any] = {"account": account, "partition": tables.partition, "sequence": at.sequence if at else 0}
     shown |= {"balance": row.credits_posted - row.debits_posted, **row._asdict()}
     if profile is not None:
         shown |= {name: getattr(profile, name) for name in ("tenant", "owner", "name", "type")}

@@ -58,7 +58,7 @@ def test_an_aborted_batch_leaves_no_deadline_and_takes_none_away() -> None:
     assert [d.id for d in index.due(200, 10)] == [B]
     index.abort()
     assert [d.id for d in index.due(200, 10)] == [A]
-    assert index.earliest() == 100
+    assert index.earliest == 100
 
 
 def test_a_restored_index_equals_the_one_that_was_built_step_by_step() -> None:
@@ -66,7 +66,7 @@ def test_a_restored_index_equals_the_one_that_was_built_step_by_step() -> None:
     index = Deadlines()
     index.restore([(A, hold(70)), (B, hold(60, open=0))], [(("a", 4), parked(C, 65))])
     assert list(index.due(70, 10)) == [Due(65, C, "a", 4), Due(70, A, "a", None)]
-    assert Deadlines().earliest() == NEVER
+    assert Deadlines().earliest == NEVER
 
 
 Changes = st.lists(st.tuples(st.integers(0, 5), st.one_of(st.none(), st.integers(0, 20))), max_size=8)
@@ -93,4 +93,4 @@ def test_the_index_gives_what_a_plain_dictionary_gives(
             index.commit()
         else:
             index.abort()
-        assert index.earliest() == min(truth.values(), default=NEVER)
+        assert index.earliest == min(truth.values(), default=NEVER)
