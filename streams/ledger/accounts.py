@@ -14,23 +14,14 @@ from streams.ledger.rows import AccountRow
 from streams.ledger.vocabulary import Status
 
 
+_FIGURES = AccountRow._fields.index("debits_pending")
+_AFTER_VERSION = _FIGURES + 4
+assert AccountRow._fields[_FIGURES:_AFTER_VERSION] == ("debits_pending", "debits_posted", "credits_posted", "version")
+
+
 def with_figures(row: AccountRow, pending: int, posted: int, credits: int, version: int) -> AccountRow:
-    """The row with other figures. Built by position: ``_replace`` costs ten times as much on the hot path."""
-    return AccountRow(
-        row.currency,
-        row.status,
-        pending,
-        posted,
-        credits,
-        version,
-        row.next_sequence,
-        row.parked,
-        row.minimum_balance,
-        row.maximum_balance,
-        row.velocity_amount,
-        row.velocity_count,
-        row.velocity_window_seconds,
-    )
+    """The row with other figures. Built from slices, on the hot path: ``_replace`` costs six times as much."""
+    return tuple.__new__(AccountRow, (*row[:_FIGURES], pending, posted, credits, version, *row[_AFTER_VERSION:]))
 
 
 def figures_of(row: AccountRow) -> Figures:

@@ -26,9 +26,10 @@ class Draft:
     record written.
     """
 
-    __slots__ = ("_state", "decision", "parameters", "partition", "sequence", "time", "trigger")
+    __slots__ = ("_rules", "_state", "decision", "parameters", "partition", "sequence", "time", "trigger")
 
     def __init__(self, state: State, partition: PartitionRow, trigger: Position, time: int) -> None:
+        self._rules = partition.parameters.rules
         self._state = state
         self.partition = partition
         self.trigger = trigger
@@ -121,30 +122,29 @@ class Draft:
         """Write the next journal record of this decision."""
         records = self.decision.records
         self.sequence += 1
-        records.append(
-            JournalRecord(
-                self.sequence,
-                self.time,
-                self.partition.parameters.rules,
-                input,
-                self.trigger,
-                len(records),
-                kind,
-                outcome,
-                step,
-                transfer,
-                pending,
-                account,
-                counterparty,
-                amount,
-                currency,
-                reason,
-                figures,
-                entry,
-                origin,
-                origin_pending,
-                intent,
-                first,
-                dead_letter,
-            )
+        fields = (
+            self.sequence,
+            self.time,
+            self._rules,
+            input,
+            self.trigger,
+            len(records),
+            kind,
+            outcome,
+            step,
+            transfer,
+            pending,
+            account,
+            counterparty,
+            amount,
+            currency,
+            reason,
+            figures,
+            entry,
+            origin,
+            origin_pending,
+            intent,
+            first,
+            dead_letter,
         )
+        records.append(tuple.__new__(JournalRecord, fields))

@@ -12,8 +12,7 @@ def transfer_id(account: str, idempotency_key: str) -> bytes:
     other payer can collide with it.
     """
     name = account.encode()
-    digest = sha256(len(name).to_bytes(4, "big") + name + idempotency_key.encode()).digest()
-    number = int.from_bytes(digest[:16], "big")
-    number = number & ~(0xF << 76) | (0x8 << 76)
-    number = number & ~(0x3 << 62) | (0x2 << 62)
-    return number.to_bytes(16, "big")
+    id = bytearray(sha256(len(name).to_bytes(4, "big") + name + idempotency_key.encode()).digest()[:16])
+    id[6] = id[6] & 0x0F | 0x80
+    id[8] = id[8] & 0x3F | 0x80
+    return bytes(id)

@@ -61,6 +61,8 @@ class MemoryState:
         return self.parkings.get((account, sequence))
 
     def due(self, time: int, limit: int, /) -> Sequence[Due]:
+        if not self._deadlines or self._deadlines[0].deadline > time:
+            return ()
         first = self._deadlines[:limit]
         return first[: bisect_left(first, time + 1, key=_deadline)]
 

@@ -21,7 +21,8 @@ SETTLED_LEG = LegKind.SETTLED
 def decide_credit(draft: Draft, input: LegInput) -> None:
     """Step 2. Raises LegCannotBeApplied for a leg that no step 1 can have sent, or that was settled before."""
     leg = input.leg
-    if any(settled.pending == leg.pending for settled in draft.settled(leg.transfer)):
+    occurrences = draft.settled(leg.transfer)
+    if occurrences and any(settled.pending == leg.pending for settled in occurrences):
         _repeated(draft, input)
         return
     if input.refuse:
