@@ -13,7 +13,6 @@ from streams.ledger.limits import status_refusal, valid_account_id, valid_limits
 from streams.ledger.rows import AccountRow
 from streams.ledger.vocabulary import Status
 
-
 _FIGURES = AccountRow._fields.index("debits_pending")
 _AFTER_VERSION = _FIGURES + 4
 assert AccountRow._fields[_FIGURES:_AFTER_VERSION] == ("debits_pending", "debits_posted", "credits_posted", "version")
