@@ -100,6 +100,7 @@ class Codec:
     """All records of the product as plain dicts: for tools and for readers with types of their own."""
 
     def __init__(self, ids: Mapping[str, int], writer_schema: WriterSchema) -> None:
+        self.ids = dict(ids)
         self._headers = {record: header(number) for record, number in ids.items()}
         self._parsed = {record: fastavro.parse_schema(without_logical_types(definition(record))) for record in ids}
         self._writer_schema = writer_schema
