@@ -42,7 +42,7 @@ ORDER BY 1, 2, 3
 STATEMENT = """
 SELECT time, sequence, transfer, kind, side, counterparty, amount, change, balance
 FROM twofold.statement_lines
-WHERE account = %s AND time >= coalesce(%s, '-infinity') AND time < coalesce(%s, 'infinity')
+WHERE account = %s AND time >= coalesce(%s::timestamptz, '-infinity') AND time < coalesce(%s::timestamptz, 'infinity')
 ORDER BY sequence
 """
 BALANCE_BEFORE = """

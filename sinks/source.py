@@ -144,11 +144,12 @@ class JournalSource:
         raise Forked(f"{_told(position)}, but the journal now spans {low} to {end}. {REBUILD}")
 
     def read(self, most: int, wait_s: float) -> list[Record]:
-        """What has arrived: up to ``most`` records, each partition's in offset order; waits only for the first one.
+        """What has arrived: up to ``most`` records, each partition's in offset order; waits for the first one.
 
         Raises JournalAway, or SinkHalted when the records that are next are no longer there.
         """
-        return self._consume(most, LINGER_S) or self._consume(1, wait_s)
+        first = self._consume(1, wait_s)
+        return first + self._consume(most - 1, LINGER_S) if first and most > 1 else first
 
     def _consume(self, most: int, wait_s: float) -> list[Record]:
         try:
