@@ -120,6 +120,8 @@ def _guarded(number: int, read: Any) -> Line | LineError:
 def _parse(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_no_repeats)
+    except InvalidIntent:
+        raise
     except json.JSONDecodeError as error:
         raise InvalidIntent("-", f"is not JSON: {error.msg} at column {error.colno}") from None
     except ValueError as error:
