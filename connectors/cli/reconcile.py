@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,8 +75,13 @@ async def _once(settings: Settings, timeout: int, as_json: bool) -> int:
     return 0 if report["verdict"] == "BALANCED" else 1
 
 
-async def compare_once(auditor: Auditor, timeout: float, progress: bool = False) -> reports.Report:
-    """Read all that is there, compare it, publish the report and give it; BEHIND if that is not done in time."""
+async def compare_once(
+    auditor: Auditor, timeout: float, enough: Callable[[reports.Report], bool] | None = None, progress: bool = False
+) -> reports.Report:
+    """Read all that is there, compare it, publish the report and give it; BEHIND if that is not done in time.
+
+    ``enough`` may say earlier that a report will do.
+    """
     await auditor.start()
     reading = [
         asyncio.create_task(_feed(auditor.read_journal, auditor.books.take_journal)),
@@ -89,8 +94,8 @@ async def compare_once(auditor: Auditor, timeout: float, progress: bool = False)
             failed = [task for task in reading if task.done()]
             if failed:
                 failed[0].result()
-            done = auditor.books.settled() and not report["notices"]
-            if done or time.monotonic() > until:
+            done = auditor.settled() and not report["notices"]
+            if done or (enough is not None and enough(report)) or time.monotonic() > until:
                 break
             if progress and report["notices"]:
                 click.echo(f"\r\x1b[K{report['notices'][0]}", nl=False, err=True)

@@ -54,6 +54,8 @@ class Auditor:
         self._drill = Drill(settings, self.books.journal.decoders)
         self._codec: Codec | None = None
         self._sink: dict[int, int] = {}
+        self._changelog_then: list[int] = []
+        """Where the changelog ended at the start."""
         self._number = 0
         self._turn = asyncio.Lock()
         self.started = asyncio.Event()
@@ -62,8 +64,14 @@ class Auditor:
         """Begin to read. Raises CannotFollow."""
         await asyncio.to_thread(self.journal.start)
         await asyncio.to_thread(self.changelog.start)
-        self.books.remember(await self._retried(self.journal), self.journal.read_to)
+        self._changelog_then = await self._retried(self.changelog)
+        self.books.remember(await self._retried(self.journal))
         self.started.set()
+
+    def settled(self) -> bool:
+        """Whether everything that was there at the start has been compared, and no question about it is open."""
+        read = zip(self.books.changelog_read, self._changelog_then, strict=True)
+        return all(have >= end for have, end in read) and self.books.settled()
 
     async def read_journal(self) -> Read:
         """Read what has arrived of the journal; the decoders that it needs are there then."""
@@ -97,7 +105,7 @@ class Auditor:
             except KafkaException as error:
                 notices.append(f"the journal could not be read again: {error}")
             self._number += 1
-            self.latest = reports.make(self.books, self.journal.read_to, self._number, notices)
+            self.latest = reports.make(self.books, self._number, notices)
             return self.latest
 
     async def publish(self, report: reports.Report) -> None:
@@ -166,10 +174,10 @@ class Auditor:
     async def _ask_kafka(self) -> None:
         books = self.books
         books.catch_up()
-        books.waves.answer(self.journal.read_to, self.changelog.read_to)
-        questions = books.waves.questions(self._sink) if books.rebuilt(self.journal.read_to) else None
+        books.waves.answer(books.journal_read, books.changelog_read)
+        questions = books.waves.questions(self._sink) if books.rebuilt() else None
         ends = await asyncio.to_thread(self.journal.ends)
-        books.remember(ends, self.journal.read_to)
+        books.remember(ends)
         if questions is not None:
             books.waves.ask(questions, ends, await asyncio.to_thread(self.changelog.ends))
 
@@ -177,7 +185,7 @@ class Auditor:
         postgres, ledger = self.books.postgres, self._ledger
         with ledger.forgetting():
             self._sink = positions = await asyncio.to_thread(ledger.begin)
-            if not self.books.rebuilt(self.journal.read_to):
+            if not self.books.rebuilt():
                 return
             patience = time.monotonic() + FOLD_SECONDS
             while not postgres.far_enough(positions):

@@ -44,6 +44,9 @@ class Books:
         self.tables = Tables(self.journal, tables, self.breaks)
         self.postgres = Postgres(self.journal, postgres, self.breaks, time.monotonic)
         self.waves = Waves(self.journal, self.tables, self.breaks)
+        self.journal_read = [0] * partitions
+        self.changelog_read = [0] * partitions
+        """Offsets up to which both topics were read *and* taken in."""
         self._moments: deque[Moment] = deque()
         self.start_ends: list[int] | None = None
         """Where the journal ended when the reading began."""
@@ -54,6 +57,7 @@ class Books:
         """Fold what was read of the journal."""
         for partition, records in read.records.items():
             self.journal.fold(partition, ((offset, value or b"") for offset, _, value in records))
+        self.journal_read = read.read_to
 
     def take_changelog(self, read: Read) -> None:
         """Compare what was read of the tables' changelog."""
@@ -61,6 +65,7 @@ class Books:
             self.tables.take(partition, records)
         for partition in read.ended:
             self.tables.read_to_end(partition)
+        self.changelog_read = read.read_to
 
     def catch_up(self) -> None:
         """Compare the rows that waited for the journal."""
@@ -68,31 +73,33 @@ class Books:
             self.tables.compare(part.number)
         self.tables.check_sums()
 
-    def remember(self, ends: list[int], read_to: list[int]) -> None:
+    def remember(self, ends: list[int]) -> None:
         """Note the journal's ends as they are now: what is behind is measured against what was there a while ago."""
         now = time.monotonic()
         if self.start_ends is None:
             self.start_ends = ends
-        if self._target is None and self.rebuilt(read_to):
+        if self._target is None and self.rebuilt():
             self._target = [part.sequence for part in self.journal.partitions]
             self._moments.clear()
         self._moments.append(Moment(now, ends, [part.sequence for part in self.journal.partitions]))
         while len(self._moments) > 1 and self._moments[1].time <= now - LATE_SECONDS:
             self._moments.popleft()
 
-    def rebuilt(self, read_to: list[int]) -> bool:
+    def rebuilt(self) -> bool:
         """Whether all that the journal held at the start has been folded."""
-        return self.start_ends is not None and all(a >= b for a, b in zip(read_to, self.start_ends, strict=True))
+        return self.start_ends is not None and all(
+            a >= b for a, b in zip(self.journal_read, self.start_ends, strict=True)
+        )
 
-    def notices(self, read_to: list[int]) -> list[str]:
+    def notices(self) -> list[str]:
         """Why not everything that exists has been compared; empty: it has (but for the last seconds)."""
-        if not self.rebuilt(read_to):
-            done, end = sum(read_to), sum(self.start_ends or [])
+        if not self.rebuilt():
+            done, end = sum(self.journal_read), sum(self.start_ends or [])
             return [f"reading the journal from its start: {done:,} of {end:,} offsets"]
         then = self._moments[0]
         found = []
-        if any(a < b for a, b in zip(read_to, then.ends, strict=True)):
-            found.append(f"the journal is read slower than it is written: {self.lag(read_to):,} offsets are left")
+        if any(a < b for a, b in zip(self.journal_read, then.ends, strict=True)):
+            found.append(f"the journal is read slower than it is written: {self.lag():,} offsets are left")
         tables, postgres = self.cursors
         for name, cursor in (("the tables", tables), ("Postgres", postgres)):
             late = [p for p, have in enumerate(cursor.positions) if have < then.sequences[p] or cursor.blind[p]]
@@ -119,8 +126,8 @@ class Books:
             for have, target in zip(cursor.positions, self._target, strict=True)
         )
 
-    def lag(self, read_to: list[int]) -> int:
+    def lag(self) -> int:
         """Offsets of the journal that are not read yet, of those known."""
         if not self._moments:
             return 0
-        return sum(max(0, b - a) for a, b in zip(read_to, self._moments[-1].ends, strict=True))
+        return sum(max(0, b - a) for a, b in zip(self.journal_read, self._moments[-1].ends, strict=True))

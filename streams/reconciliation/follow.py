@@ -27,10 +27,13 @@ class CannotFollow(RuntimeError):
 
 
 class Read(NamedTuple):
-    """What one call read: (offset, key, value) by partition, and the partitions now read to their end."""
+    """What one call read: (offset, key, value) by partition."""
 
     records: dict[int, list[tuple[int, bytes | None, bytes | None]]]
     ended: set[int]
+    """Partitions that were read to their end."""
+    read_to: list[int]
+    """Offset up to which each partition has been read: aborted records and control records counted."""
 
 
 class Follower:
@@ -53,8 +56,7 @@ class Follower:
             }
         )
         self._held_back: set[int] = set()
-        self.read_to = [0] * self.partitions
-        """Offset up to which each partition was read: aborted records and control records counted."""
+        self._read_to = [0] * self.partitions
 
     def start(self) -> None:
         """Begin at the start of every partition. Raises CannotFollow where the topic has other partitions."""
@@ -73,8 +75,8 @@ class Follower:
 
     def read(self, most: int, seconds: float) -> Read:
         """What has arrived, at most that many records, after at most that many seconds. Raises KafkaException."""
-        result = Read({}, set())
-        read_to = self.read_to
+        read_to = self._read_to = self._read_to.copy()
+        result = Read({}, set(), read_to)
         for message in self._consumer.consume(most, seconds):
             error = message.error()
             partition = _partition(message)

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
@@ -73,12 +75,25 @@ def verification(
     """
     collector = Collector(settings, say)
     for attempt in range(ATTEMPTS):
-        evidence = collector.collect()
-        result = judge(evidence, drained=drained, deep=deep, say=say)
+        with _without_collections():
+            evidence = collector.collect()
+            result = judge(evidence, drained=drained, deep=deep, say=say)
         if result.holds or attempt == ATTEMPTS - 1 or not collector.has_moved(evidence):
             break
         say("something is broken or moved while it was read: reading again")
     return result
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Everything that is read stays until the end: walking over it again and again for garbage finds nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def judge(

@@ -11,9 +11,9 @@ Report = dict[str, Any]
 """The fields of schemas/ReconciliationReport.avsc, by name."""
 
 
-def make(books: Books, read_to: list[int], number: int, notices: list[str]) -> Report:
+def make(books: Books, number: int, notices: list[str]) -> Report:
     """The report of this moment; ``notices`` are reasons for BEHIND that the books do not know."""
-    notices = notices + books.notices(read_to)
+    notices = notices + books.notices()
     breaks = len(books.breaks)
     age = books.postgres.age()
     tables, postgres = books.cursors
@@ -34,7 +34,7 @@ def make(books: Books, read_to: list[int], number: int, notices: list[str]) -> R
         "records": books.journal.records,
         "accounts": len(books.journal.accounts),
         "in_flight": len(books.journal.transfers),
-        "lag": books.lag(read_to),
+        "lag": books.lag(),
         "sweep_age_seconds": None if age is None else int(age),
         "notices": notices,
         "breaks": [{**b._asdict(), "explanation": b.explanation} for b in books.breaks.shown()],

@@ -70,7 +70,7 @@ class Transfers:
                 return
             transfer = self._open[key] = Open(terms)
         elif transfer.terms != terms:
-            self._breaks.add("step_differs", partition, sequence=sequence, expected=transfer.terms, found=terms)
+            self._differs(transfer, step, terms, partition, sequence)
         if transfer.steps & step:
             self._repeated(step, key, partition, sequence)
             return
@@ -82,6 +82,14 @@ class Transfers:
             self._unexplained(steps, key, partition, sequence)
         elif key in self.uncaused:
             del self.uncaused[key]
+
+    def _differs(self, transfer: Open, step: int, terms: Terms, partition: int, sequence: int) -> None:
+        """The PENDING's terms count, whenever it is read."""
+        if step == PENDING:
+            partition, sequence, transfer.terms, terms = transfer.partition, transfer.sequence, terms, transfer.terms
+        self._breaks.add(
+            "step_differs", partition, sequence=sequence, expected=_terms(transfer.terms), found=_terms(terms)
+        )
 
     def _finish(self, key: Key) -> None:
         del self._open[key]
@@ -130,6 +138,13 @@ class Transfers:
 
 def _name(key: Key) -> str:
     return f"transfer {key[0].hex()} (PENDING {key[1]})"
+
+
+def _terms(terms: Terms) -> str:
+    amount, currency, payer, payee = terms
+    names = [b"?" if name is None else name for name in (currency, payer, payee)]
+    unit, giver, taker = (name.decode(errors="replace") for name in names)
+    return f"{amount} {unit} from {giver} to {taker}"
 
 
 def _steps(steps: int) -> str:
