@@ -69,7 +69,7 @@ class Board:
             self._asked = now
             halted = self._stack.halted()
             if halted:
-                raise DemoFailed(f"{halted} has halted: its log says why")
+                raise DemoFailed(halted)
 
     def _show(self, counts: Counts) -> None:
         now = time.monotonic()

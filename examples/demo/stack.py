@@ -8,10 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 
 from streams.settings import Settings
+
+
+HALTED = 3
 
 
 class DemoFailed(RuntimeError):
@@ -35,8 +39,8 @@ class Stack:
             raise DemoFailed(f"the stack did not start:\n{done.stderr.strip() or done.stdout.strip()}")
         told = json.loads(self._twofold("env", "--json").stdout)
         self.settings = Settings.from_env({**os.environ, **told})
-        names = ", ".join(self.states())
-        self._console.print(f"running: {names} (data and logs in {self._data})", highlight=False)
+        names = ", ".join(member["name"] for member in self._members())
+        self._console.print(f"running: {names} (data and logs in {self._data})", highlight=False, soft_wrap=True)
         return self
 
     def __exit__(
@@ -45,15 +49,18 @@ class Stack:
         with self._console.status("stopping everything that was started"):
             self._stop()
 
-    def states(self) -> dict[str, str]:
-        """What each process is doing: its state by name."""
-        told = json.loads(self._twofold("status", "--json").stdout)
-        parts = told if isinstance(told, list) else told.get("processes", told.get("parts", []))
-        return {part["name"]: part.get("state", "") for part in parts}
-
     def halted(self) -> str | None:
-        """The name of a process that gave up, if any."""
-        return next((name for name, state in self.states().items() if state in ("halted", "failed")), None)
+        """What a process says that will not go on without an operator; None while all do."""
+        for member in self._members():
+            if member["last_exit"] == HALTED:
+                return f"{member['name']} has halted: {member['last_reason']}"
+        return None
+
+    def _members(self) -> list[dict[str, Any]]:
+        told: dict[str, list[dict[str, Any]]] = json.loads(
+            self._twofold("status", "--json").stdout or '{"members": []}'
+        )
+        return told["members"]
 
     def _stop(self) -> None:
         self._twofold("down", timeout=120)

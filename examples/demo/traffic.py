@@ -20,7 +20,7 @@ class Traffic:
     def __init__(self, settings: Settings, seed: int) -> None:
         self._partitions = settings.partitions
         self._seed = seed
-        self._producer = Producer(settings, kafka={"linger.ms": 20})
+        self._producer = Producer(settings, kafka={"linger.ms": 20, "log_level": 3})
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         self._funding: list[Generated] = []
