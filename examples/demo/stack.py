@@ -14,7 +14,6 @@ from rich.console import Console
 
 from streams.settings import Settings
 
-
 HALTED = 3
 
 
