@@ -8,8 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import psutil
@@ -31,9 +33,10 @@ PATIENCE_S = 300.0
 class Cluster:
     """Where things are, and the processes to look at."""
 
-    services: Services
     settings: Settings
     codec: LedgerCodec
+    broker: psutil.Process | None
+    """None for services that were there before."""
 
     def produce(self, intents: Iterable[tuple[str, bytes]]) -> int:
         """Put encoded intents on the topic, (account, value) each, as a plain Kafka producer does; how many."""
@@ -60,10 +63,13 @@ class Cluster:
 
     def journal_end(self) -> int:
         """How many journal positions are readable by a read_committed consumer, transaction markers counted."""
-        client = AdminClient({"bootstrap.servers": self.settings.bootstrap_servers})
         ask = {TopicPartition(self.settings.topic(JOURNAL.name), p): OffsetSpec.latest() for p in self.partitions}  # type: ignore[no-untyped-call]
-        answers = client.list_offsets(ask, isolation_level=IsolationLevel.READ_COMMITTED)
+        answers = self._admin.list_offsets(ask, isolation_level=IsolationLevel.READ_COMMITTED)
         return sum(future.result(30).offset for future in answers.values())
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.settings.bootstrap_servers})
 
     @property
     def partitions(self) -> range:
@@ -122,20 +128,30 @@ def wait_for(holds: object, process: subprocess.Popen[bytes] | None = None) -> N
 
 @contextmanager
 def cluster(partitions: int = 8, **more: object) -> Iterator[Cluster]:
-    """Services in a folder of their own, with topics and schemas; all gone at the end."""
+    """Topics and schemas of its own, on services of its own or on those that TWOFOLD_BOOTSTRAP_SERVERS names."""
     with tempfile.TemporaryDirectory(prefix="twofold-bench-") as folder:
-        data = Path(folder)
-        with Services(data / "stack", only={"kafka", "registry"}) as services:
-            settings = Settings(
-                bootstrap_servers=services.bootstrap_servers,
-                registry_url=services.registry_url,
-                data_dir=data,
-                partitions=partitions,
-                **more,  # type: ignore[arg-type]
-            )
-            admin.apply(settings)
-            Registry(settings.registry_url).register_all()
-            yield Cluster(services, settings, LedgerCodec.connect(settings.registry_url))
+        if "TWOFOLD_BOOTSTRAP_SERVERS" in os.environ:
+            yield _prepared(Settings.from_env(), None, Path(folder), partitions, more)
+            return
+        with Services(Path(folder) / "stack", only={"kafka", "registry"}) as services:
+            given = Settings(bootstrap_servers=services.bootstrap_servers, registry_url=services.registry_url)
+            yield _prepared(given, services.pid("kafka"), Path(folder), partitions, more)
+
+
+def _prepared(given: Settings, broker: int | None, data: Path, partitions: int, more: dict[str, object]) -> Cluster:
+    name = f"bench{uuid.uuid4().hex[:8]}"
+    settings = dataclasses.replace(
+        given,
+        topic_prefix=f"{name}-",
+        group=name,
+        data_dir=data,
+        partitions=partitions,
+        **more,  # type: ignore[arg-type]
+    )
+    admin.apply(settings)
+    Registry(settings.registry_url).register_all(settings.topic_prefix)
+    codec = LedgerCodec.connect(settings.registry_url, settings.topic_prefix)
+    return Cluster(settings, codec, None if broker is None else psutil.Process(broker))
 
 
 def encoded(codec: LedgerCodec, intents: Iterable[Intent]) -> Iterator[tuple[str, bytes]]:

@@ -2,9 +2,9 @@
 
     python -m bench.throughput --transfers 200000 --accounts 10000
 
-All intents are produced first; then one real worker process starts. The rate is that of POSTED records (a transfer's
-third and last step) by their append times in the journal, between the first and the last. CPU is that of the worker
-and of the broker over the same stretch.
+All intents are produced first, to accounts that are open; then one real worker process starts. The rate is that of
+POSTED records (a transfer's third and last step) by their append times in the journal, between the first and the last.
+CPU is that of the worker and of the broker over the same stretch.
 """
 
 from __future__ import annotations
@@ -26,11 +26,17 @@ STILL_S = 3.0
 """A journal that has not grown for so long is complete."""
 
 
-def intents(transfers: int, accounts: int, seed: int) -> Iterator[Intent]:
-    """Accounts with ample funds, then transfers between any two of them."""
+def open_accounts(ledger: Cluster, accounts: int) -> list[str]:
+    """Accounts of the outside world, opened: no transfer between them is ever refused."""
     names = [f"account-{n}" for n in range(accounts)]
-    for name in names:
-        yield OpenAccount(name, "open", "EUR", minimum_balance=None)
+    ledger.produce(encoded(ledger.codec, (OpenAccount(name, "open", "EUR", minimum_balance=None) for name in names)))
+    with ledger.worker():
+        wait_for(lambda: ledger.journal_end() >= accounts)
+    return names
+
+
+def intents(transfers: int, names: list[str], seed: int) -> Iterator[Intent]:
+    """Transfers between any two of the accounts."""
     draw = random.Random(seed)
     for n in range(transfers):
         payer, payee = draw.sample(names, 2)
@@ -39,15 +45,16 @@ def intents(transfers: int, accounts: int, seed: int) -> Iterator[Intent]:
 
 def measure(ledger: Cluster, transfers: int, accounts: int, seed: int) -> dict[str, object]:
     """Produce, run a worker until all is settled, and read the journal."""
-    ledger.produce(encoded(ledger.codec, intents(transfers, accounts, seed)))
-    broker = psutil.Process(ledger.services.pid("kafka"))
+    names = open_accounts(ledger, accounts)
+    ledger.produce(encoded(ledger.codec, intents(transfers, names, seed)))
+    idle = ledger.journal_end()
     with ledger.worker() as worker:
-        wait_for(lambda: ledger.journal_end() > accounts)
-        moving = list(_while_it_grows(ledger, worker, broker))
+        wait_for(lambda: ledger.journal_end() > idle)
+        moving = list(_while_it_grows(ledger, worker))
         first, last, posted = _posted(ledger, accounts + 3 * transfers)
         memory = worker.memory_info().rss
     start, end = moving[0], moving[-1]
-    done = posted * (end.journal - start.journal) / end.journal
+    done = posted * (end.journal - start.journal) / (end.journal - idle)
     return {
         "transfers": posted,
         "seconds": round((last - first) / 1000, 2),
@@ -66,18 +73,20 @@ class Sample(NamedTuple):
     broker: float
 
 
-def _while_it_grows(ledger: Cluster, worker: psutil.Process, broker: psutil.Process) -> Iterator[Sample]:
+def _while_it_grows(ledger: Cluster, worker: psutil.Process) -> Iterator[Sample]:
     """Samples for as long as the journal's end moves."""
     end, moved = 0, time.monotonic()
     while time.monotonic() < moved + STILL_S:
-        sample = Sample(ledger.journal_end(), _cpu(worker), _cpu(broker))
+        sample = Sample(ledger.journal_end(), _cpu(worker), _cpu(ledger.broker))
         if sample.journal > end:
             yield sample
             end, moved = sample.journal, time.monotonic()
         time.sleep(0.2)
 
 
-def _cpu(process: psutil.Process) -> float:
+def _cpu(process: psutil.Process | None) -> float:
+    if process is None:
+        return 0.0
     times = process.cpu_times()
     return float(times.user + times.system)
 
