@@ -46,8 +46,11 @@ class Deadlines:
         self.commit()
 
     def hold(self, id_: bytes, row: HoldRow | None) -> None:
-        """Note a hold as it is now; None: it is gone. One that has nothing open, or is closing, has no deadline."""
-        live = row is not None and row.open > 0 and not row.closing
+        """Note a hold as it is now; None: it is gone. One that is closing has no deadline.
+
+        One with nothing open has: what a refused capture brings back after the expiry must be released, not held.
+        """
+        live = row is not None and not row.closing
         self._set((id_, 0), (row.expires, id_, row.account, 0) if row is not None and live else None)
 
     def park(self, account: str, sequence: int, row: ParkedRow) -> None:

@@ -36,14 +36,15 @@ def test_deadlines_come_in_order_of_time_then_id() -> None:
     assert index.due(49, 10) == ()
 
 
-def test_a_hold_with_nothing_open_or_closing_has_no_deadline() -> None:
-    """Its expiry has been written, or nothing is left to expire: it must not be asked again and again."""
+def test_only_a_closing_hold_has_no_deadline() -> None:
+    """Its expiry has been written. One that is being captured whole still expires, lest a refusal reopen it for ever."""
     index = Deadlines()
     index.hold(A, hold(100))
     index.hold(B, hold(100, open=0))
     index.hold(C, hold(100, closing=True))
     index.commit()
-    assert [d.id for d in index.due(100, 10)] == [A]
+    assert [d.id for d in index.due(100, 10)] == [A, B]
+    index.hold(B, None)
     index.hold(A, hold(100, closing=True))
     assert list(index.due(1000, 10)) == []
 
