@@ -62,6 +62,7 @@ async def pay(stream: Any) -> None:
         if isinstance(intent, OpenAccount):
             accounts[intent.account] = [intent.currency, 0, 0, 0, intent.minimum_balance]
             keys[key] = ["APPLIED"]
+            await record_opening(intent, id, position, message.timestamp)
         elif isinstance(intent, Transfer):
             await reserve(intent, id, position, message.timestamp)
 
@@ -127,6 +128,28 @@ async def send(account: str, leg: Leg) -> None:
     """A leg travels to the partition of the account."""
     target = partition_of(account.encode(), PARTITIONS)
     await legs.send(value=codec.encode_legs(0, 0, [leg]), partition=target)
+
+
+async def record_opening(intent: OpenAccount, id: bytes, position: Position, timestamp: float) -> None:
+    """Journal an account's opening."""
+    numbers[position.partition] += 1
+    applied = JournalRecord(
+        numbers[position.partition],
+        int(timestamp * 1_000_000),
+        1,
+        position,
+        position,
+        0,
+        Kind.OPEN,
+        Outcome.APPLIED,
+        0,
+        transfer=id,
+        account=intent.account,
+        currency=intent.currency,
+        figures=Figures(0, 0, 0),
+        intent=intent.wire,
+    )
+    await journal.send(key=id, value=codec.encode_journal(applied), partition=position.partition)
 
 
 async def record(
