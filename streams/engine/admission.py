@@ -31,9 +31,7 @@ class Found(NamedTuple):
 def admit(found: Found, topology: Topology, identity: Identity) -> Positions:
     """The positions to start from. Raises :class:`Halted` with the command that repairs the partition."""
     name = f"partition {found.partition} of group {topology.group}"
-    rebuild = (
-        f"twofold rebuild --partition {found.partition}  (rebuilds the tables from the journal; see docs/engine.md)"
-    )
+    rebuild = f"twofold replay tables --restore --partition {found.partition}"
     if found.table_sequence != (found.journal_sequence or 0):
         raise Halted(
             f"{name}: the journal ends at sequence {found.journal_sequence or 0}, "
@@ -72,7 +70,7 @@ def _must_belong(positions: Positions, name: str, topology: Topology, identity: 
             raise Halted(
                 f"{name}: topic {topic} is not the one these tables were made from (id {id}, "
                 f"now {identity.topic_ids.get(topic)}); its records would be taken for ones already processed",
-                "twofold topics --show, then point TWOFOLD_TOPIC_PREFIX at the right topics or restore the old ones",
+                "twofold topics show, then point TWOFOLD_TOPIC_PREFIX at the right topics or restore the old ones",
             )
 
 
@@ -84,6 +82,5 @@ def _must_agree(found: Found, name: str, topology: Topology) -> None:
             raise Halted(
                 f"{name}: the group's committed offset of {topic} is {offset}, "
                 f"but the tables have processed it up to {place.offset}",
-                f"stop all workers, then twofold offsets --forget --group {topology.group}  "
-                "(the tables' positions are the ones that count)",
+                "stop all workers, then twofold offsets forget  (the tables' positions are the ones that count)",
             )

@@ -40,7 +40,7 @@ class Cluster:
             except KafkaException as error:
                 if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise Halted(
-                        f"a topic of {', '.join(names)} does not exist: {error}", "twofold topics --apply"
+                        f"a topic of {', '.join(names)} does not exist: {error}", "twofold topics apply"
                     ) from None
                 if time.monotonic() > until:
                     raise
@@ -49,7 +49,7 @@ class Cluster:
         if len(set(counts.values())) != 1:
             raise Halted(
                 f"inputs, journal and changelogs must have the same number of partitions, not {counts}",
-                "create them anew with twofold topics --apply, or correct TWOFOLD_TOPIC_PREFIX",
+                "create them anew with twofold topics apply, or correct TWOFOLD_TOPIC_PREFIX",
             )
         return Identity(cluster.cluster_id, {topic.name: str(topic.topic_id) for topic in found}, counts[names[0]])
 

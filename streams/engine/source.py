@@ -162,7 +162,7 @@ class KafkaSource:
                 raise Halted(
                     f"a record of {topic} (partition {message.partition()}, offset {message.offset()}) has no broker "
                     "append time, so its date is whatever its producer said",
-                    "twofold topics --apply  (sets message.timestamp.type=LogAppendTime), then replay into new topics",
+                    "twofold topics apply  (sets message.timestamp.type=LogAppendTime), then replay into new topics",
                 )
             records.append(
                 Record(topic, message.partition() or 0, message.offset() or 0, time_ms, message.key(), message.value())
@@ -211,7 +211,7 @@ class KafkaSource:
         elif error.fatal():
             raise Fenced(f"the consumer ended: {error.str()}")
         elif code in SETTLED_ERRORS:
-            raise Halted(f"{message.topic()}: {error.str()}", "twofold topics --apply, and check the topic's ACLs")
+            raise Halted(f"{message.topic()}: {error.str()}", "twofold topics apply, and check the topic's ACLs")
         else:
             log.warning("consumer: %s", error.str())
 

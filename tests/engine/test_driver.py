@@ -138,7 +138,7 @@ def test_a_lost_changelog_does_not_decide_everything_twice() -> None:
     for changelog in driver.topology.changelogs:
         driver.logs[Queue(changelog, 0)].clear()
     driver.offsets.clear()
-    with pytest.raises(Halted, match="twofold rebuild --partition 0"):
+    with pytest.raises(Halted, match="twofold replay tables --restore --partition 0"):
         driver.restart(wipe=True)
 
 
