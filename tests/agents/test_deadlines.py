@@ -37,7 +37,7 @@ def test_deadlines_come_in_order_of_time_then_id() -> None:
 
 
 def test_only_a_closing_hold_has_no_deadline() -> None:
-    """Its expiry has been written. One that is being captured whole still expires, lest a refusal reopen it for ever."""
+    """Its expiry has been written. One that is captured whole still expires, lest a refusal reopen it."""
     index = Deadlines()
     index.hold(A, hold(100))
     index.hold(B, hold(100, open=0))
@@ -65,7 +65,7 @@ def test_an_aborted_batch_leaves_no_deadline_and_takes_none_away() -> None:
 def test_a_restored_index_equals_the_one_that_was_built_step_by_step() -> None:
     """A restart changes nothing about what falls due."""
     index = Deadlines()
-    index.restore([(A, hold(70)), (B, hold(60, open=0))], [(("a", 4), parked(C, 65))])
+    index.restore([(A, hold(70)), (B, hold(60, closing=True))], [(("a", 4), parked(C, 65))])
     assert list(index.due(70, 10)) == [Due(65, C, "a", 4), Due(70, A, "a", None)]
     assert Deadlines().earliest == NEVER
 
