@@ -45,7 +45,7 @@ def generate(
     ``zipf`` is the exponent of the merchants' popularity, ``trouble`` the percentage of troubled records, and
     ``partitions`` the topic's partition count, which decides what a wrong partition is.
     """
-    rng = Random(f"stream {seed} {count} {accounts} {zipf} {trouble}")
+    rng = Random(f"stream {seed} {count} {accounts} {float(zipf)} {float(trouble)}")
     book = Book(Population(seed, accounts, zipf), rng)
     agenda, gaps = Agenda(), Agenda()
     life = Life(book, agenda, min(REVERSALS_AFTER, count // 5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 from confluent_kafka import Message
@@ -21,9 +22,13 @@ pytestmark = pytest.mark.stack
 Committed = Callable[[Settings], list[Message]]
 
 
+@cache
+def codec_of(settings: Settings) -> LedgerCodec:
+    return LedgerCodec.connect(settings.registry_url, settings.topic_prefix)
+
+
 def decoded(settings: Settings, message: Message) -> Intent:
-    codec = LedgerCodec.connect(settings.registry_url, settings.topic_prefix)
-    return codec.decode_intent(message.value() or b"")._replace(wire=b"")
+    return codec_of(settings).decode_intent(message.value() or b"")._replace(wire=b"")
 
 
 def test_an_intent_travels_under_its_account_to_its_murmur2_partition(ledger: Settings, committed: Committed) -> None:
