@@ -157,9 +157,9 @@ class TestDriver:
             self._append(output.topic, output.partition, output.key, output.value, None)
         ends = {}
         for number, rows in changes.items():
-            for row in rows:
-                self._append(row.changelog, number, row.key, row.value, None)
-                ends[Queue(row.changelog, number)] = len(self.logs[Queue(row.changelog, number)])
+            for changelog, key, value in rows:
+                self._append(changelog, number, key, value, None)
+                ends[Queue(changelog, number)] = len(self.logs[Queue(changelog, number)])
         self.offsets.update(offsets)
         self._probe("committed")
         return ends

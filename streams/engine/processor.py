@@ -228,7 +228,7 @@ class Processor:
             partition = self.partitions[number]
             rows = partition.tables.changes()
             if moved[number] != partition.positions:
-                rows.append(Change(self.topology.positions_changelog, POSITIONS_KEY, moved[number].encode()))
+                rows.append((self.topology.positions_changelog, POSITIONS_KEY, moved[number].encode()))
             if rows:
                 changes[number] = rows
         return changes

@@ -80,7 +80,7 @@ class Queues:
         readable = self.readable()
         kept = []
         for record in records:
-            place = readable.get(Queue(record[0], record[1]))
+            place = readable.get((record[0], record[1]))  # type: ignore[call-overload]
             if place is None or record.offset < place.offset:
                 continue
             if place.index and record.offset == place.offset:

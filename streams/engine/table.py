@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from streams.engine.store.interface import Store
 
@@ -35,12 +35,8 @@ class TableSpec(Generic[K, V]):
     """The most decoded rows kept in memory, in each of two generations."""
 
 
-class Change(NamedTuple):
-    """One row to be written: ``value`` None deletes it."""
-
-    changelog: str
-    key: bytes
-    value: bytes | None
+Change = tuple[str, bytes, bytes | None]
+"""One row to be written: changelog, key and value; None deletes it. Plain tuples: there are several per input."""
 
 
 class Table(Generic[K, V]):
@@ -108,9 +104,9 @@ class Table(Generic[K, V]):
         encode_key, encode, changelog = spec.encode_key, spec.encode, spec.changelog
         for key, row in self._overlay.items():
             if row is not None:
-                yield Change(changelog, prefix + encode_key(key), encode(row))
+                yield changelog, prefix + encode_key(key), encode(row)
             elif self._was_committed(key):
-                yield Change(changelog, prefix + encode_key(key), None)
+                yield changelog, prefix + encode_key(key), None
 
     def settle(self) -> None:
         """After the store has them: the batch's rows are the committed ones."""
@@ -169,7 +165,7 @@ class PartitionTables:
 
     def commit(self, changes: Sequence[Change], stamp: bytes) -> None:
         """Apply committed changes and the new changelog position to the store in one atomic write."""
-        self.store.apply([(change.key, change.value) for change in changes], stamp)
+        self.store.apply(((key, value) for _, key, value in changes), stamp)
         for table in self._tables.values():
             table.settle()
 

@@ -106,26 +106,37 @@ class KafkaOutbox:
         self._producer.purge()
 
     def _produce(self, outputs: Sequence[Output], changes: Mapping[int, Sequence[Change]]) -> None:
-        produce = self._enqueue
+        """Hand all records to librdkafka: several for each input, so without a call in between."""
+        produce = self._producer.produce
         for topic, partition, value, key in outputs:
-            produce(topic, value, key, partition)
-        on_end = self._on_end
+            try:
+                produce(topic, value, key, partition)
+            except BufferError:
+                self._produce_when_there_is_room(topic, value, key, partition)
         for partition, rows in changes.items():
+            # One callback a changelog tells its position: records of a partition are acknowledged in order.
             last = {changelog: i for i, (changelog, _, _) in enumerate(rows)}
+            ends = set(last.values())
             for i, (changelog, key, value) in enumerate(rows):
-                if last[changelog] == i:
-                    produce(changelog, value, key, partition, on_end)
-                else:
-                    produce(changelog, value, key, partition)
+                try:
+                    if i in ends:
+                        produce(changelog, value, key, partition, self._on_end)
+                    else:
+                        produce(changelog, value, key, partition)
+                except BufferError:
+                    self._produce_when_there_is_room(
+                        changelog, value, key, partition, self._on_end if i in ends else None
+                    )
 
-    def _enqueue(self, *record: Any) -> None:
-        """Hand a record to librdkafka; waits while its queue is full (its records time out, so it empties)."""
+    def _produce_when_there_is_room(self, *record: Any) -> None:
+        """librdkafka's queue is full: wait until its records were acknowledged, or time out."""
         while True:
+            self._producer.poll(0.05)
             try:
                 self._producer.produce(*record)
                 return
             except BufferError:
-                self._producer.poll(0.05)
+                continue
 
     def _on_end(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ class DiskStore:
         except Exception as error:
             raise self._damaged(error) from error
 
-    def apply(self, changes: Sequence[tuple[bytes, bytes | None]], stamp: bytes) -> None:
+    def apply(self, changes: Iterable[tuple[bytes, bytes | None]], stamp: bytes) -> None:
         batch = WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
         for key, value in changes:

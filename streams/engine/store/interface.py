@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 
@@ -15,7 +15,7 @@ class Store(Protocol):
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Rows whose key begins with ``prefix`` and is not below ``start``, in key order."""
 
-    def apply(self, changes: Sequence[tuple[bytes, bytes | None]], stamp: bytes) -> None:
+    def apply(self, changes: Iterable[tuple[bytes, bytes | None]], stamp: bytes) -> None:
         """Write (or delete: None) all changes and the stamp, all or nothing, in order: the last of a key wins."""
 
     def stamp(self) -> bytes | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 
 class MemoryStore:
@@ -20,7 +20,7 @@ class MemoryStore:
         for key in sorted(key for key in self._rows if key.startswith(prefix) and key >= first):
             yield key, self._rows[key]
 
-    def apply(self, changes: Sequence[tuple[bytes, bytes | None]], stamp: bytes) -> None:
+    def apply(self, changes: Iterable[tuple[bytes, bytes | None]], stamp: bytes) -> None:
         rows = self._rows
         for key, value in changes:
             if value is None:
