@@ -43,22 +43,27 @@ def intents(transfers: int, names: list[str], seed: int) -> Iterator[Intent]:
         yield Transfer(payer, f"t{n}", payee, draw.randint(1, 10_000), "EUR")
 
 
-def measure(ledger: Cluster, transfers: int, accounts: int, seed: int) -> dict[str, object]:
-    """Produce, run a worker until all is settled, and read the journal."""
+def produce_transfers(ledger: Cluster, transfers: int, accounts: int, seed: int = 1) -> None:
+    """Open the accounts and put all transfers on the topic, with no worker running."""
     names = open_accounts(ledger, accounts)
     ledger.produce(encoded(ledger.codec, intents(transfers, names, seed)))
+
+
+def run_worker(ledger: Cluster, transfers: int) -> dict[str, object]:
+    """Run a worker until all is settled, and read the journal."""
     idle = ledger.journal_end()
     with ledger.worker() as worker:
         wait_for(lambda: ledger.journal_end() > idle)
-        moving = list(_while_it_grows(ledger, worker))
-        first, last, posted = _posted(ledger, accounts + 3 * transfers)
+        moving = list(_while_it_grows(ledger, worker, idle + 3 * transfers))
+        times = _posted(ledger, transfers)
         memory = worker.memory_info().rss
     start, end = moving[0], moving[-1]
-    done = posted * (end.journal - start.journal) / (end.journal - idle)
+    seconds = (max(times) - min(times)) / 1000
+    done = transfers * (end.journal - start.journal) / (end.journal - idle)
     return {
-        "transfers": posted,
-        "seconds": round((last - first) / 1000, 2),
-        "transfers_per_second": round(posted / (last - first) * 1000),
+        "transfers": transfers,
+        "seconds": round(seconds, 2),
+        "transfers_per_second": round(transfers / seconds),
         "worker_cpu_us_per_transfer": round((end.worker - start.worker) / done * 1e6, 1),
         "broker_cpu_us_per_transfer": round((end.broker - start.broker) / done * 1e6, 1),
         "worker_memory_mib": memory >> 20,
@@ -73,10 +78,10 @@ class Sample(NamedTuple):
     broker: float
 
 
-def _while_it_grows(ledger: Cluster, worker: psutil.Process) -> Iterator[Sample]:
+def _while_it_grows(ledger: Cluster, worker: psutil.Process, expected: int) -> Iterator[Sample]:
     """Samples for as long as the journal's end moves."""
     end, moved = 0, time.monotonic()
-    while time.monotonic() < moved + STILL_S:
+    while end < expected or time.monotonic() < moved + STILL_S:
         sample = Sample(ledger.journal_end(), _cpu(worker), _cpu(ledger.broker))
         if sample.journal > end:
             yield sample
@@ -91,16 +96,16 @@ def _cpu(process: psutil.Process | None) -> float:
     return float(times.user + times.system)
 
 
-def _posted(ledger: Cluster, expected: int) -> tuple[int, int, int]:
-    """Append times of the first and last POSTED in milliseconds, and how many there are."""
-    reader, times, seen = ledger.journal_reader(), [], 0
-    while seen < expected:
+def _posted(ledger: Cluster, expected: int) -> list[int]:
+    """Append times of all POSTED records, in milliseconds."""
+    reader = ledger.journal_reader()
+    times: list[int] = []
+    while len(times) < expected:
         for message in reader.consume(10_000, 1.0):
-            seen += 1
             if ledger.codec.decode_journal(message.value() or b"").outcome is Outcome.POSTED:
                 times.append(message.timestamp()[1])
     reader.close()
-    return min(times), max(times), len(times)
+    return times
 
 
 def main() -> None:
@@ -114,7 +119,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with cluster(given.partitions, batch_records=given.batch_records, store=given.store) as ledger:
-        print(json.dumps(measure(ledger, given.transfers, given.accounts, given.seed), indent=2))
+        produce_transfers(ledger, given.transfers, given.accounts, given.seed)
+        print(json.dumps(run_worker(ledger, given.transfers), indent=2))
 
 
 if __name__ == "__main__":
