@@ -71,7 +71,7 @@ def turn(ledger: Cluster, name: str, transfers: int, accounts: int) -> dict[str,
     Registry(settings.registry_url).register_all(settings.topic_prefix)
     codec = LedgerCodec.connect(settings.registry_url, settings.topic_prefix)
     try:
-        return measure(kind(ledger.services, settings, codec), transfers, accounts, seed=1)
+        return measure(kind(settings, codec, ledger.broker), transfers, accounts, seed=1)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from functools import cached_property
 from pathlib import Path
 
 import psutil
@@ -70,11 +69,6 @@ class Cluster:
 
     @cached_property
     def _admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self.settings.bootstrap_servers})
-
-    @cached_property
-    def admin(self) -> AdminClient:
-        """One client for all questions."""
         return AdminClient({"bootstrap.servers": self.settings.bootstrap_servers})
 
     @property

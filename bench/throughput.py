@@ -70,6 +70,12 @@ def run_worker(ledger: Cluster, transfers: int) -> dict[str, object]:
     }
 
 
+def measure(ledger: Cluster, transfers: int, accounts: int, seed: int) -> dict[str, object]:
+    """Both, one after the other."""
+    produce_transfers(ledger, transfers, accounts, seed)
+    return run_worker(ledger, transfers)
+
+
 class Sample(NamedTuple):
     """The journal's end and what CPU the processes have used, in seconds."""
 
@@ -119,8 +125,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with cluster(given.partitions, batch_records=given.batch_records, store=given.store) as ledger:
-        produce_transfers(ledger, given.transfers, given.accounts, given.seed)
-        print(json.dumps(run_worker(ledger, given.transfers), indent=2))
+        print(json.dumps(measure(ledger, given.transfers, given.accounts, given.seed), indent=2))
 
 
 if __name__ == "__main__":
