@@ -89,7 +89,11 @@ class Cluster(Ledger):
         for process in self.workers.values():
             process.terminate()
         for process in self.workers.values():
-            process.wait(30)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         self._reader.close()
 
     def view(self, path: str, slot: int = 0) -> tuple[int, Any]:
@@ -100,6 +104,15 @@ class Cluster(Ledger):
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as refused:
             return refused.code, json.load(refused)
+
+    def status(self, path: str, slot: int = 0) -> int:
+        """The HTTP status that a worker answers a path with."""
+        url = f"http://127.0.0.1:{self._presence(slot)['port']}{path}"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as refused:
+            return refused.code
 
     def _presence(self, slot: int) -> dict[str, Any]:
         path = self.settings.data_dir / "workers" / f"{slot}.json"
