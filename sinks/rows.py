@@ -50,6 +50,8 @@ _balance_tail = Struct(">iqiqiqiq").pack
 _positions = {Input.INTENTS: Struct(">i7siiiqii").pack, Input.LEGS: Struct(">i4siiiqii").pack}
 _topic_names = {topic: topic.encode() for topic in Input}
 
+_json = json.JSONEncoder(ensure_ascii=False).encode
+
 NO_FIGURES = NULL * 3
 ZERO = _int8(8, 0)
 
@@ -77,7 +79,7 @@ def long_text(value: str) -> bytes:
 
 def json_object(values: Mapping[str, str]) -> bytes:
     """A jsonb object of texts."""
-    data = json.dumps({clean(k): clean(v) for k, v in values.items()}, ensure_ascii=False).encode()
+    data = _json({clean(k): clean(v) for k, v in values.items()}).encode()
     return (len(data) + 1).to_bytes(4, "big") + b"\x01" + data
 
 

@@ -27,6 +27,8 @@ from streams.ledger.journal import JournalRecord
 Record = tuple[int, int, bytes]
 """partition, offset, value"""
 
+GROUP = "twofold-sink-has-no-group"
+"""librdkafka wants a name; no offset is ever committed under it or read from it."""
 LINGER_S = 0.02
 """How long a batch gathers records while fewer than it may hold have arrived."""
 VERIFY_S = 15.0
@@ -50,8 +52,7 @@ class JournalSource:
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap_servers,
-                # librdkafka wants a name; no offset is ever committed under it or read from it.
-                "group.id": "twofold-sink-has-no-group",
+                "group.id": GROUP,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",

@@ -101,6 +101,15 @@ class House:
             except BufferError:
                 producer.poll(0.1)
 
+    def produce_and_abort(self, records: Sequence[tuple[int, JournalRecord]]) -> None:
+        """Append records in a Kafka transaction that is then aborted."""
+        producer = self._transactional()
+        producer.begin_transaction()
+        for partition, record in records:
+            self.put(producer, partition, self.codec.encode_journal(record), self.topic)
+        producer.flush()
+        producer.abort_transaction()
+
     def produce_raw(self, partition: int, value: bytes) -> None:
         """Append bytes that are no journal record."""
         producer = self._transactional()

@@ -11,13 +11,16 @@ from typing import Any
 
 import psycopg
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import sinks.sink
+import sinks.source
 from sinks import writer
 from sinks.batch import Batch, decode_batch
 from sinks.errors import Overtaken
 from sinks.positions import SinkPosition, read_positions
+from sinks.source import GROUP
 from tests.sinks.cutting_proxy import CuttingProxy
 from tests.sinks.house import PARTITIONS, PATIENCE_S, House
 
@@ -103,8 +106,15 @@ def test_connection_lost_at_every_statement_loses_and_repeats_nothing(
     house.check_books()
 
 
-def test_two_sinks_on_one_partition_write_each_record_once(house: House) -> None:
-    """Two sinks over the same partitions: each batch is won by one of them; together they lose and repeat nothing."""
+@pytest.mark.parametrize("isolation", ["read committed", "serializable"])
+def test_two_sinks_on_one_partition_write_each_record_once(house: House, isolation: str) -> None:
+    """Two sinks over the same partitions: each batch is won by one of them; together they lose and repeat nothing.
+
+    In a serializable database the slower one gets 40001 instead of finding no row, and tries again.
+    """
+    with psycopg.connect(house.dsn, autocommit=True) as owner:
+        name = conninfo_to_dict(house.dsn)["dbname"]
+        owner.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'".encode())
     first, second = house.start_sink(batch=37), house.start_sink(batch=53)
     house.wait_until(lambda: bool(first.ready and second.ready))
     for _ in range(5):
@@ -112,8 +122,50 @@ def test_two_sinks_on_one_partition_write_each_record_once(house: House) -> None
         house.wait_until_sunk()
     first.stop()
     second.stop()
-    assert first.sink.progress.overtaken + second.sink.progress.overtaken > 0
-    assert first.sink.progress.records + second.sink.progress.records == len(house.ledger.records)
+    done = (first.sink.progress, second.sink.progress)
+    assert sum(progress.overtaken + progress.reconnects for progress in done) > 0
+    assert sum(progress.records for progress in done) == len(house.ledger.records)
+    house.check_books()
+
+
+def test_deadlock_is_tried_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Postgres ends the sink's transaction to break a deadlock (40P01): the batch is written again, once."""
+    monkeypatch.setattr(sinks.source, "LINGER_S", 1.0)  # so that one batch has records of all partitions
+    lock = "SELECT 1 FROM ledger_1.sink_positions WHERE partition = %s FOR UPDATE"
+    live_more(house, 20)
+    house.drain()
+    with psycopg.connect(house.dsn) as other:
+        other.execute("SET deadlock_timeout = '60s'")  # so that the sink is the one who finds it, and gives way
+        other.execute(lock, [1])
+        running = house.start_sink()
+        live_more(house, 20)
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        house.wait_until(lambda: bool(house.query(waiting)))
+        other.execute(lock, [0])
+        other.rollback()
+    house.wait_until_sunk()
+    running.stop()
+    assert running.sink.progress.reconnects == 1
+    house.check_books()
+
+
+def test_aborted_journal_records_are_not_written(house: House) -> None:
+    """What a worker wrote and took back never was: only committed records are read."""
+    live_more(house, 20)
+    house.produce_and_abort([(p, r._replace(sequence=10_000)) for p, r in house.ledger.records])
+    live_more(house, 20)
+    house.drain()
+    house.check_books()
+
+
+def test_offsets_of_a_consumer_group_mean_nothing(house: House) -> None:
+    """Group offsets at the journal's end, under the very name that the sink's consumer bears, skip nothing."""
+    live_more(house, 20)
+    ends = [TopicPartition(house.topic, p, 10_000) for p in range(PARTITIONS)]
+    stranger = Consumer({"bootstrap.servers": house.kafka, "group.id": GROUP})
+    stranger.commit(offsets=ends, asynchronous=False)
+    stranger.close()
+    house.drain()
     house.check_books()
 
 
