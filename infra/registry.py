@@ -29,7 +29,6 @@ class Registry(Service):
 
     name = "registry"
     port_names = ("registry", "registry-management")
-    ready_within = 90.0
 
     def prepare(self) -> None:
         cache.registry_home()

@@ -15,12 +15,14 @@ class Service(ABC):
 
     name: ClassVar[str]
     port_names: ClassVar[tuple[str, ...]]
-    ready_within: ClassVar[float] = 60.0
-    """Seconds it may take to answer before the start counts as failed (a cold, busy machine)."""
+    ready_within: ClassVar[float] = 180.0
+    """Seconds it may take to answer before the start counts as failed. One that ends is noticed at once, so this is
+    for a machine that is busy beyond measure."""
 
-    def __init__(self, home: Path, ports: Mapping[str, int]) -> None:
+    def __init__(self, home: Path, ports: Mapping[str, int], short_lived: bool = False) -> None:
         self.home = home
         self.ports = ports
+        self.short_lived = short_lived
 
     @abstractmethod
     def prepare(self) -> None:

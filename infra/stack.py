@@ -37,7 +37,8 @@ class Services:
     """Kafka, the schema registry and Postgres on loopback, all data under ``data_dir``.
 
     ``only`` names the services wanted (default: all three). ``given_ports`` fixes ports by name; the others are
-    chosen free once and kept in ``data_dir/ports.json``. Start it from the main thread: on Linux the children
+    chosen free once and kept in ``data_dir/ports.json``. ``short_lived`` favours a quick
+    start over speed under long load. Start it from the main thread: on Linux the children
     end with the thread that started them.
 
     Raises :class:`infra.errors.StackError` and its kinds, each with a message that says what to do.
@@ -48,6 +49,7 @@ class Services:
         data_dir: Path | str,
         only: Collection[str] = NAMES,
         given_ports: Mapping[str, int] | None = None,
+        short_lived: bool = False,
         least_free_bytes: int = LEAST_FREE_BYTES,
     ) -> None:
         unknown = set(only) - set(NAMES)
@@ -58,6 +60,7 @@ class Services:
         self.logs_dir = self.data_dir / "logs"
         self._wanted = [kind for kind in KINDS if kind.name in only]
         self._given_ports = dict(given_ports or {})
+        self._short_lived = short_lived
         self._least_free_bytes = least_free_bytes
         self._lock = DataDirLock(self.data_dir)
         self._services: dict[str, Service] = {}
@@ -101,7 +104,7 @@ class Services:
         names = [port for kind in self._wanted for port in kind.port_names]
         chosen = ports.choose(names, self.data_dir / "ports.json", self._given_ports)
         for kind in self._wanted:
-            self._services[kind.name] = kind(self.data_dir / kind.name, chosen)
+            self._services[kind.name] = kind(self.data_dir / kind.name, chosen, self._short_lived)
             self._processes[kind.name] = Process(kind.name, self.run_dir, self.logs_dir / f"{kind.name}.log")
 
     def down(self) -> None:

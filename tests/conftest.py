@@ -36,7 +36,7 @@ def pytest_report_header() -> str:
 def _stack(request: pytest.FixtureRequest) -> Iterator[AnyServices]:
     """One stack for the whole run, started when the first test asks; the logs of a failed run are kept."""
     data = Path(tempfile.mkdtemp(prefix="twofold-tests-"))
-    stack: AnyServices = ContainerServices(data) if docker_answers() else Services(data)
+    stack: AnyServices = ContainerServices(data) if docker_answers() else Services(data, short_lived=True)
     stack.up()
     yield stack
     stack.down()

@@ -21,7 +21,7 @@ from infra.service import Service
 KAFKA_IMAGE = "apache/kafka:4.1.0"
 REGISTRY_IMAGE = "apicurio/apicurio-registry:3.3.3"
 POSTGRES_IMAGE = "postgres:18.4"
-READY_SECONDS = 120.0
+READY_SECONDS = 180.0
 
 
 def docker_answers() -> bool:

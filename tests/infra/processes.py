@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-PATIENCE_SECONDS = 60.0
+from infra import state
+from infra.errors import NotRunning
+
+PATIENCE_SECONDS = 240.0
 
 
 def running_on(data_dir: Path) -> list[int]:
@@ -40,14 +43,18 @@ def eventually(fact: Callable[[], object], what: str) -> Any:
 def twofold(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a ``twofold`` command to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "twofold", *arguments], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "twofold", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
 
 
 def member(data_dir: Path, name: str) -> dict[str, Any]:
-    """What ``twofold status --json`` says about one process; empty while it says nothing."""
-    said = twofold("status", "--data", str(data_dir), "--json")
-    if said.returncode != 0:
+    """What ``status`` knows of one process; empty while it knows nothing. Cheap, so that tests can ask often."""
+    try:
+        members = state.read(data_dir).members
+    except NotRunning:
         return {}
-    members: list[dict[str, Any]] = json.loads(said.stdout)["members"]
-    return next((each for each in members if each["name"] == name), {})
+    return next((asdict(each) for each in members if each.name == name), {})

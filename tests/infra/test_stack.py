@@ -39,7 +39,7 @@ def postgres_alone(data: Path) -> Iterator[Services]:
 
 def test_a_stack_listens_on_loopback_alone_and_leaves_no_process_and_no_busy_port(data: Path) -> None:
     """Given all three services, then no other machine reaches them; when they end, no process or busy port is left."""
-    with Services(data) as services:
+    with Services(data, short_lived=True) as services:
         pids = [pid for name in services.names if (pid := services.pid(name))]
         assert len(set(pids)) == 3
         assert set(pids) <= set(running_on(data))

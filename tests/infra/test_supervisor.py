@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 
 from infra.backoff import DELAYS, STABLE_SECONDS, Backoff
-from tests.infra.processes import eventually, member, running_on, twofold
+from tests.infra.processes import PATIENCE_SECONDS, eventually, member, running_on, twofold
 
 pytestmark = pytest.mark.stack
 
@@ -114,7 +115,7 @@ def test_ctrl_c_stops_all_and_exits_130(data: Path) -> None:
     with subprocess.Popen(up, stderr=subprocess.DEVNULL) as process:
         eventually(lambda: member(data, "postgres"), "the stack is up")
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(PATIENCE_SECONDS) == 130
     assert running_on(data) == []
 
 
@@ -134,6 +135,18 @@ def test_env_prints_lines_that_a_shell_can_evaluate(stack: Path) -> None:
     assert "no stack runs in" in stopped.stderr
 
 
+def test_status_shows_each_process_to_people_and_programs(stack: Path) -> None:
+    """Given a running stack, then the table names the process with its address, and ``--json`` says the same."""
+    shown = twofold("status", "--data", str(stack))
+    (said,) = json.loads(twofold("status", "--data", str(stack), "--json").stdout)["members"]
+    assert (said["name"], said["state"], said["restarts"]) == ("postgres", "running", 0)
+    assert psutil.pid_exists(said["pid"])
+    assert said["address"] in shown.stdout
+    assert str(said["pid"]) in shown.stdout
+    assert twofold("down", "--data", str(stack)).returncode == 0
+    assert twofold("status", "--data", str(stack)).returncode == 1
+
+
 def test_an_agent_that_halts_is_started_again_and_its_reason_is_shown(data: Path) -> None:
     """Given an agent that exits with 3, then it is restarted with back-off, and status shows its words."""
     agent = "print('worker halted: journal gap on partition 2; run the repair', flush=True); raise SystemExit(3)"
@@ -141,7 +154,7 @@ def test_an_agent_that_halts_is_started_again_and_its_reason_is_shown(data: Path
         eventually(lambda: member(data, "agent").get("restarts", 0) >= 3, "three restarts")
         said = member(data, "agent")
         supervisor.terminate()
-        supervisor.wait(60)
+        supervisor.wait(PATIENCE_SECONDS)
     assert said["last_exit"] == 3
     assert "an operator has to act: worker halted: journal gap on partition 2" in said["last_reason"]
     assert running_on(data) == []
@@ -157,7 +170,7 @@ def test_agents_start_after_the_setup_and_all_are_given_the_environment(data: Pa
     with toy(data, setup, agent) as supervisor:
         eventually(lambda: (data / "seen").exists() and (data / "seen").read_text(), "the agent has run")
         supervisor.terminate()
-        assert supervisor.wait(60) == 0
+        assert supervisor.wait(PATIENCE_SECONDS) == 0
     assert (data / "seen").read_text() == "hellohello"
     assert running_on(data) == []
 
@@ -165,7 +178,7 @@ def test_agents_start_after_the_setup_and_all_are_given_the_environment(data: Pa
 def test_a_setup_step_that_fails_stops_the_stack_and_is_quoted(data: Path) -> None:
     """Given a step that exits 1, then the stack does not come up, says what the step said, and leaves nothing."""
     with toy(data, "raise SystemExit('topics have 4 partitions, not 8')", "pass") as supervisor:
-        _, said = supervisor.communicate(timeout=60)
+        _, said = supervisor.communicate(timeout=PATIENCE_SECONDS)
     assert supervisor.returncode == 1
     assert "topics have 4 partitions, not 8" in said
     assert running_on(data) == []
