@@ -43,11 +43,14 @@ class SubjectState(NamedTuple):
 
 
 class Registry:
-    """A Confluent-compatible registry at ``url``. Every method raises RegistryAway without a definite answer."""
+    """A Confluent-compatible registry at ``url``. Every method raises RegistryAway without a definite answer.
 
-    def __init__(self, url: str) -> None:
+    ``timeout`` is in seconds, for one question; nothing is retried here.
+    """
+
+    def __init__(self, url: str, timeout: float = TIMEOUT_SECONDS) -> None:
         self.url = url
-        self.client = SchemaRegistryClient({"url": url, "timeout": TIMEOUT_SECONDS, "max.retries": 0})
+        self.client = SchemaRegistryClient({"url": url, "timeout": timeout, "max.retries": 0})
         self._writer_schemas: dict[int, Schema] = {}
 
     def register_all(self, prefix: str = "") -> dict[str, int]:

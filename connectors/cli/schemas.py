@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -18,6 +19,9 @@ from schemas.registry import COMPATIBILITY, Registry, SubjectState
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
+
+SLOW_REGISTRY_SECONDS = 30.0
+RETRY_SECONDS = 0.5
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -63,14 +67,16 @@ def show(record: str | None, as_json: bool, **given: Any) -> None:
 
 
 @schemas.command()
+@click.option("--wait", default=60.0, show_default=True, metavar="SECONDS", help="How long a registry may be away.")
 @registry_options
-def apply(as_json: bool, **given: Any) -> None:
+def apply(as_json: bool, wait: float, **given: Any) -> None:
     """Register every schema; each subject is set to BACKWARD_TRANSITIVE first. Doing it twice is harmless.
 
     A schema that could not read the records of an earlier version is refused by the registry: exit code 1.
     """
     settings = settings_from(**given)
-    ids = _or_fail(lambda: Registry(settings.registry_url).register_all(settings.topic_prefix))
+    registry = Registry(settings.registry_url, timeout=SLOW_REGISTRY_SECONDS)
+    ids = _or_fail(lambda: _patiently(lambda: registry.register_all(settings.topic_prefix), wait))
     if as_json:
         click.echo(json.dumps({"registry": settings.registry_url, "ids": ids}, indent=2))
     else:
@@ -94,6 +100,22 @@ def check(as_json: bool, **given: Any) -> None:
 def _states(given: dict[str, Any]) -> list[SubjectState]:
     settings = settings_from(**given)
     return _or_fail(lambda: Registry(settings.registry_url).states(settings.topic_prefix))
+
+
+def _patiently(action: Callable[[], Result], wait: float) -> Result:
+    """Again while the registry is away, which it is while it starts; not when it refuses."""
+    deadline = time.monotonic() + wait
+    said = False
+    while True:
+        try:
+            return action()
+        except RegistryAway as error:
+            if time.monotonic() > deadline:
+                raise
+            if not said:
+                click.echo(f"waiting up to {wait:g} s: {error}", err=True)
+            said = True
+            time.sleep(RETRY_SECONDS)
 
 
 def _or_fail(action: Callable[[], Result]) -> Result:

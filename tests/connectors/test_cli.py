@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from connectors.generator import generate, opening
 from schemas.codec import RECORDS
 from streams.agents.codec import LedgerCodec
 from streams.settings import Settings
+from tests.conftest import AnyServices
 
 pytestmark = pytest.mark.stack
 
@@ -59,6 +63,20 @@ def test_schemas_names_the_registry_that_does_not_answer() -> None:
     assert result.exit_code == 1
     assert "127.0.0.1:1" in result.stderr
     assert "TWOFOLD_REGISTRY_URL" in result.stderr
+
+
+def test_schemas_apply_waits_for_a_registry_that_starts(registry: str, unique: str, services: AnyServices) -> None:
+    """It says that it waits, and goes on when the registry answers; with --wait 0 it gives up at once."""
+    settings = Settings(registry_url=registry, topic_prefix=f"{unique}.")
+    services.stop("registry")
+    assert run(settings, "schemas", "apply", "--wait", "0").exit_code == 1
+    command = [sys.executable, "-m", "twofold", "schemas", "apply", "--wait", "120"]
+    environ = {**os.environ, **settings.to_env()}
+    with Popen(command, cwd=Path(__file__).parents[2], env=environ, stderr=PIPE, text=True) as waiting:
+        assert waiting.stderr is not None
+        assert "waiting up to 120 s" in waiting.stderr.readline()
+        services.start("registry")
+        assert waiting.wait(120) == 0
 
 
 def test_produce_sends_all_but_the_bad_lines(ledger: Settings, committed: Committed) -> None:
