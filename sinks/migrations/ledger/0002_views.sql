@@ -81,7 +81,7 @@ FROM account_balances b
 LEFT JOIN LATERAL (
     SELECT CASE e.kind WHEN 'FREEZE' THEN 'FROZEN' WHEN 'CLOSE' THEN 'CLOSED' ELSE 'OPEN' END AS status
     FROM transfer_events e
-    WHERE e.account = b.account AND e.debits_pending IS NOT NULL
+    WHERE e.account = b.account
       AND e.outcome = 'APPLIED' AND e.kind IN ('FREEZE', 'UNFREEZE', 'CLOSE')
     ORDER BY e.sequence DESC LIMIT 1
 ) changed ON true;
