@@ -83,23 +83,22 @@ class KafkaSource:
 
     def poll(self) -> list[Record]:
         """Legs, then intents: what has arrived, up to the batch's bounds. Raises ``Halted`` and ``Fenced``."""
-        deadline = 0.0
         legs: list[Record] = []
         intents: list[Record] = []
+        wait = IDLE_SECONDS
+        deadline = 0.0
         while True:
-            room = self._batch_records - len(intents) - _weight(legs)
-            new_legs = self._take_legs(room)
+            new_legs = self._take_legs(self._batch_records - len(intents) - _weight(legs))
             self._hold_intents()
-            room -= _weight(new_legs)
-            wait = 0.0 if new_legs else 0.001 if deadline else IDLE_SECONDS
-            new_intents = self._take(self._group, self._intents_topic, room, wait) if room > 0 else []
+            legs += new_legs
+            room = self._batch_records - len(intents) - _weight(legs)
+            new_intents = self._take_intents(room, 0 if new_legs else wait)
+            intents += new_intents
             if self._events:
                 # Consumed before or after partitions changed hands: nobody can tell, so all of it is dropped.
                 return []
-            legs += new_legs
-            intents += new_intents
             now = time.monotonic()
-            deadline = deadline or now + self._batch_seconds
+            wait, deadline = 0, deadline or now + self._batch_seconds
             if room <= len(new_intents) or not (new_legs or new_intents) or now >= deadline:
                 return legs + intents
 
@@ -149,6 +148,12 @@ class KafkaSource:
             taken += chunk
             room -= _weight(chunk)
         return taken
+
+    def _take_intents(self, room: int, wait: float) -> list[Record]:
+        """Wait for one, then take what else is there: `consume` of many would wait for all of them."""
+        # Without room one is taken all the same: the group is served by this call alone.
+        first = self._take(self._group, self._intents_topic, 1, wait if room > 0 else 0)
+        return first + self._take(self._group, self._intents_topic, room - 1, 0) if first and room > 1 else first
 
     def _take(self, consumer: Consumer, topic: str, limit: int, wait: float) -> list[Record]:
         records = []

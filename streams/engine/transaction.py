@@ -17,7 +17,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streams.engine.config import EngineConfig
-from streams.engine.errors import Aborted, Fenced
+from streams.engine.errors import Aborted, Fenced, Halted
 from streams.engine.guard import DeadlineGuard
 from streams.engine.membership import Membership
 from streams.engine.ports import Probe
@@ -36,6 +36,14 @@ FENCING_ERRORS = {
     KafkaError._FENCED,
 }
 """The group or another producer has moved on without this worker."""
+
+
+OPERATORS_ERRORS = {
+    KafkaError.INVALID_TRANSACTION_TIMEOUT,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
+"""Starting again mends nothing."""
 
 
 class KafkaOutbox:
@@ -58,7 +66,7 @@ class KafkaOutbox:
         self._lost: KafkaError | None = None
 
     def start(self) -> None:
-        """Take over the slot's transactional id: ends what a dead predecessor left open. Raises ``Fenced``."""
+        """Take over the slot's transactional id: ends what a dead predecessor left open. Raises ``Fenced`` and ``Halted``."""
         until = time.monotonic() + 3 * self._config.deadline_seconds
         while True:
             try:
@@ -67,6 +75,11 @@ class KafkaOutbox:
                 return
             except KafkaException as failure:
                 error = failure.args[0]
+                if error.code() in OPERATORS_ERRORS:
+                    raise Halted(
+                        f"Kafka refuses this worker's transactions: {error.str()}",
+                        "set the broker's transaction.max.timeout.ms to 15000 and allow the transactional id by ACL",
+                    ) from failure
                 if not error.retriable() or time.monotonic() > until:
                     raise Fenced(f"cannot begin transactions: {error.str()}") from failure
                 log.warning("waiting for the transaction coordinator: %s", error.str())

@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     offset: int
     index: int  # type: ignore[assignment]
     key: str
-    count: int
+    count: int  # type: ignore[assignment]
 
     @classmethod
     def read(cls, value: bytes | None) -> Entry:
