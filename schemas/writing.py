@@ -27,16 +27,42 @@ class _Small(dict[int, bytes]):
         return encode_long(number)
 
 
-def compile_writer(schema: Schema, shapes: Shapes, header: bytes) -> Writer:
-    """A writer of records of ``schema``, each behind ``header``. Every record in it needs a shape."""
-    return _Generator(schema, shapes, header).writer()
+class _Texts(dict[str | None, bytes]):
+    """Encodings of texts that come again and again (accounts, currencies, reasons), each behind ``prefix``."""
+
+    def __init__(self, prefix: bytes) -> None:
+        self.prefix = prefix
+
+    def __missing__(self, text: str | None) -> bytes:
+        if text is None:
+            return encode_long(0)
+        if len(self) >= TEXTS_KEPT:
+            self.clear()
+        data = text.encode()
+        self[text] = encoded = self.prefix + encode_long(len(data)) + data
+        return encoded
+
+
+TEXTS_KEPT = 1 << 16
+TEXTS = _Texts(b"")
+OPTIONAL_TEXTS = _Texts(encode_long(1))
+"""The same within a union of null and string."""
+
+
+def compile_writer(schema: Schema, shapes: Shapes, header: bytes, texts_repeat: bool = False) -> Writer:
+    """A writer of records of ``schema``, each behind ``header``. Every record in it needs a shape.
+
+    ``texts_repeat``: remember the encodings of texts, some 65,000 of them, since most come more than once.
+    """
+    return _Generator(schema, shapes, header, texts_repeat).writer()
 
 
 class _Generator:
-    def __init__(self, schema: Schema, shapes: Shapes, header: bytes) -> None:
-        self.schema, self.shapes, self.header = schema, shapes, header
+    def __init__(self, schema: Schema, shapes: Shapes, header: bytes, texts_repeat: bool) -> None:
+        self.schema, self.shapes, self.header, self.texts_repeat = schema, shapes, header, texts_repeat
         self.names = Names(schema)
-        self.source = Source(LAST=LAST, MORE=MORE, LARGE=LARGE, SMALL=_Small(SMALL), join=b"".join)
+        memos = {"TEXTS": TEXTS, "OPTIONAL_TEXTS": OPTIONAL_TEXTS}
+        self.source = Source(LAST=LAST, MORE=MORE, LARGE=LARGE, SMALL=_Small(SMALL), join=b"".join, **memos)
 
     def writer(self) -> Writer:
         with self.source.block("def write(v):"):
@@ -52,7 +78,7 @@ class _Generator:
                 merged[-1] = merged[-1][:-1] + piece[2:]
             else:
                 merged.append(piece)
-        return merged[0] if len(merged) == 1 else f"join(({', '.join(merged)},))"
+        return " + ".join(merged) if len(merged) <= 2 else f"join(({', '.join(merged)},))"
 
     def value(self, schema: Schema, name: str) -> list[str]:
         """Emit code that prepares the value in ``name``; the answer is the expressions of its bytes, in order."""
@@ -64,6 +90,8 @@ class _Generator:
 
     def union(self, schema: list[Schema], name: str) -> str:
         """A union of null and one other type."""
+        if self.texts_repeat and schema == ["null", "string"]:
+            return f"OPTIONAL_TEXTS[{name}]"
         null = schema.index("null")
         (index,) = {0, 1} - {null} if len(schema) == 2 else set[int]()
         result = self.source.fresh("u")
@@ -93,6 +121,8 @@ class _Generator:
         return [f"SMALL[len({name})]", name]
 
     def write_string(self, schema: Schema, name: str) -> list[str]:
+        if self.texts_repeat:
+            return [f"TEXTS[{name}]"]
         data = self.source.fresh("s")
         self.source.line(f"{data} = {name}.encode()")
         return [f"SMALL[len({data})]", data]

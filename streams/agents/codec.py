@@ -116,7 +116,10 @@ class LedgerCodec:
     def __init__(self, ids: Mapping[str, int], writer_schema: WriterSchema) -> None:
         shapes = _shapes(self.wire, self.decode_intent)
         self._shapes, self._writer_schema = shapes, writer_schema
-        writers = {name: compile_writer(definition(name), shapes, header(ids[name])) for name in RECORDS_WITH_SHAPE}
+        writers = {
+            name: compile_writer(definition(name), shapes, header(ids[name]), texts_repeat=name not in INTENTS)
+            for name in RECORDS_WITH_SHAPE
+        }
         self._write_intent: dict[type[Any], Writer] = {cls: writers[name] for name, cls in INTENT_CLASSES.items()}
         self._write_legs, self._write_settled = writers["PackedLegs"], writers["SettledRow"]
         self._write_dead_letter = writers["DeadLetterRecord"]
