@@ -54,7 +54,8 @@ Schema = Any
 
 
 @cache
-def _file(name: str) -> dict[str, Any]:
+def as_filed(name: str) -> dict[str, Any]:
+    """The type that one file defines, with references by name."""
     definition: dict[str, Any] = json.loads((HERE / f"{name}.avsc").read_text())
     return definition
 
@@ -62,7 +63,7 @@ def _file(name: str) -> dict[str, Any]:
 @cache
 def definition(name: str) -> dict[str, Any]:
     """The schema of one record with every named type that it uses put in place at its first use. Do not change it."""
-    whole: dict[str, Any] = inline(_file(name), lambda other: None if other in PRIMITIVES else _file(other))
+    whole: dict[str, Any] = inline(as_filed(name), lambda other: None if other in PRIMITIVES else as_filed(other))
     return whole
 
 
