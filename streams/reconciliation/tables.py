@@ -26,8 +26,8 @@ PARTITION_FIELDS = ("sequence",)
 MOST_ROWS = 50_000
 """Rows of one partition that may wait for the journal; more are not read before it has come nearer."""
 
-Row = tuple[bytes, Figures, bytes]
-"""(account, figures, currency)."""
+Row = tuple[bytes, int, Figures | None, bytes]
+"""(account, version, figures or None for a tombstone, currency)."""
 
 
 class Waiting:
@@ -68,7 +68,7 @@ class Tables:
                 continue
             assert key is not None
             if value is None:
-                self._deleted(partition, key)
+                waiting.rows.append(self._tombstone(waiting, key[1:]))
                 continue
             try:
                 fields = self.decoders[tag][value[:HEADER]](value)
@@ -83,7 +83,7 @@ class Tables:
                 continue
             if tag == ACCOUNTS_TAG:
                 version, pending, debits, credits, currency = fields
-                waiting.rows.append((key[1:], (version, (pending, debits, credits)), currency))
+                waiting.rows.append((key[1:], version, (version, (pending, debits, credits)), currency))
             elif fields[0] > waiting.seen:
                 if waiting.seen:
                     waiting.confirmed.append(waiting.seen)
@@ -162,11 +162,20 @@ class Tables:
     def _apply(self, partition: int, waiting: Waiting, position: int, at_end: bool, changed: set[Account]) -> None:
         later: list[Row] = []
         for row in waiting.rows:
-            name, figures, currency = row
-            if figures[0] > position and not at_end:
+            name, version, figures, currency = row
+            if version > position and not at_end:
                 later.append(row)
                 continue
             account = self._journal.accounts.get(name)
+            if figures is None:
+                shown_name = name.decode(errors="replace") or "(the partition itself)"
+                self._breaks.add(
+                    "table_row_deleted", partition, account=shown_name, expected="a row", found="a tombstone"
+                )
+                if account is not None:
+                    account.row = None
+                    changed.add(account)
+                continue
             if account is None or account.partition != partition:
                 self._breaks.add(
                     "table_row_unknown",
@@ -184,9 +193,10 @@ class Tables:
             changed.add(account)
         waiting.rows = later
 
-    def _deleted(self, partition: int, key: bytes) -> None:
-        name = key[1:].decode(errors="replace") or "(the partition itself)"
-        self._breaks.add("table_row_deleted", partition, account=name, expected="a row", found="a tombstone")
+    def _tombstone(self, waiting: Waiting, name: bytes) -> Row:
+        """A deletion, in its place behind the rows of the same account that wait."""
+        version = max((row[1] for row in waiting.rows if row[0] == name), default=0)
+        return name, version, None, b""
 
     def _broken(self, kind: str, account: Account, expected: Figures | None, found: Figures | None) -> None:
         self._breaks.add(

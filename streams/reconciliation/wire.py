@@ -50,14 +50,7 @@ def decoder(schema: Mapping[str, Any], wanted: Sequence[str]) -> Decoder:
     names: dict[str, Any] = dict(writer.constants)
     exec(compile(source, "<avro decoder>", "exec"), names)
     decode: Decoder = names["decode"]
-
-    def checked(value: bytes) -> tuple[Any, ...]:
-        try:
-            return decode(value)
-        except (IndexError, KeyError):
-            raise UnreadableRecord("the value is no record of its schema") from None
-
-    return checked
+    return decode
 
 
 class _Writer:
@@ -65,7 +58,7 @@ class _Writer:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.lines: list[str] = []
-        self.constants: dict[str, Any] = {"SHORT": SHORT}
+        self.constants: dict[str, Any] = {"SHORT": SHORT, "UnreadableRecord": UnreadableRecord}
         self.named: dict[str, Mapping[str, Any]] = {}
         self.numbers = count()
         self.run = self.run_depth = 0
@@ -80,10 +73,15 @@ class _Writer:
             target = targets[name] = f"f_{name}" if name in wanted else ""
             self._value(field["type"], target, 2)
         result = ", ".join(targets.get(name) or "None" for name in wanted)
-        head = ["def decode(b):", " e = len(b)", f" i = {HEADER}"]
+        head = ["def decode(b):", f" i = {HEADER}", " try:"]
         self._flush()
-        tail = [" if i > e: raise IndexError", f" return ({result},)"]
-        return "\n".join([*head, *(line[1:] for line in self.lines), *tail])
+        tail = [
+            "  if i > len(b): raise IndexError",
+            " except (IndexError, KeyError):",
+            "  raise UnreadableRecord('the value is no record of its schema') from None",
+            f" return ({result},)",
+        ]
+        return "\n".join([*head, *self.lines, *tail])
 
     def _learn(self, schema: Any, namespace: str) -> None:
         """Remember the named types, under their short and their full names."""
