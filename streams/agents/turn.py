@@ -56,6 +56,8 @@ class Turn:
         self._codec = codec
         self._routes = routes
         self._outputs = outputs
+        self._emit = batch.emit
+        self._encode_journal = codec.encode_journal
         self._on_tick = on_tick
         self._state = TableState(partition, tables, deadlines)
         self._incoming = Incoming(tables)
@@ -110,7 +112,7 @@ class Turn:
     def _dead_letter(self, record: Record, position: Position, time: int, reason: str) -> None:
         value = record.value or b""
         letter = self._codec.encode_dead_letter(record.topic, self._partition, record.offset, reason, value)
-        self._batch.emit(self._outputs.dead_letters, self._partition, letter, record.key)
+        self._emit(self._outputs.dead_letters, self._partition, letter, record.key)
         self._decide(UnreadableInput(position, time, reason, len(value), sha256(value).digest()))
 
     # legs
@@ -179,15 +181,14 @@ class Turn:
     def _decide(self, given: LedgerInput) -> Decision:
         decision = decide(self._state, given)
         for record in decision.records:
-            value = self._codec.encode_journal(record)
-            self._batch.emit(self._outputs.journal, self._partition, value, record.transfer)
+            self._emit(self._outputs.journal, self._partition, self._encode_journal(record), record.transfer)
         for account, leg in decision.legs:
             self._outgoing.add(account, leg)
         self._state.apply(decision)
         return decision
 
     def _emit_legs(self, destination: int, value: bytes) -> None:
-        self._batch.emit(self._outputs.legs, destination, value)
+        self._emit(self._outputs.legs, destination, value)
 
 
 def _destination(leg: Leg) -> str:

@@ -20,10 +20,10 @@ CODEC = LedgerCodec.offline()
 class Bank(Ledger):
     """The ledger in memory: time passes when the test says so."""
 
-    def __init__(self, partitions: int = 8, batch_records: int = 4000) -> None:
+    def __init__(self, partitions: int = 8, batch_records: int = 4000, codec: LedgerCodec = CODEC) -> None:
         super().__init__()
         self.settings = Settings(partitions=partitions)
-        self.payments = Payments(self.settings, CODEC)
+        self.payments = Payments(self.settings, codec)
         self.topology = self.payments.topology()
         self.driver = TestDriver(self.topology, partitions, batch_records)
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from hashlib import sha256
 
 import pytest
 
+from schemas.codec import Codec, OfflineSchemas
+from schemas.errors import RegistryAway
+from streams.agents.codec import LedgerCodec
 from streams.engine.driver import Crashed
 from streams.engine.record import Queue
 from streams.ledger.ids import transfer_id
@@ -226,8 +230,6 @@ def test_a_client_that_says_2099_expires_nothing() -> None:
 
 def with_occurred_at(intent: Transfer, occurred_at: int) -> bytes:
     """The intent's bytes with a client's own timestamp."""
-    from schemas.codec import Codec
-
     fields = {name: value for name, value in intent._asdict().items() if name != "wire"}
     return Codec.offline().encode("Transfer", {**fields, "occurred_at": occurred_at})
 
@@ -248,8 +250,6 @@ def test_a_forged_tick_is_harmless() -> None:
 
 def test_what_cannot_be_decoded_goes_to_the_dead_letters_with_its_bytes_and_its_queue_goes_on() -> None:
     """With position, reason, length and digest, in the transaction that journals it; and no money moves."""
-    from hashlib import sha256
-
     bank = Bank(1)
     bank.open("alice")
     large = CODEC.encode_intent(Transfer("alice", "k", "bob", 1, "EUR"))[:5] + b"x" * 600_000
@@ -266,6 +266,38 @@ def test_what_cannot_be_decoded_goes_to_the_dead_letters_with_its_bytes_and_its_
     assert letters[2].sha256 == sha256(large).digest()
     journalled = [r for r in bank.journal() if r.outcome is Outcome.DEAD_LETTERED]
     assert [r.input.offset for r in journalled] == [letter.offset for letter in letters]
+    assert bank.balance("alice") == 5
+
+
+class MoodyRegistry:
+    """A registry that can be away."""
+
+    def __init__(self) -> None:
+        self.table = OfflineSchemas()
+        self.away = False
+
+    def writer_schema(self, number: int) -> object:
+        if self.away:
+            raise RegistryAway("no answer")
+        return self.table.writer_schema(number)
+
+
+def test_a_registry_that_is_away_delays_an_intent_and_an_unknown_schema_is_a_dead_letter() -> None:
+    """Only a definite "not found" is a verdict. Until there is an answer, its queue alone waits."""
+    registry = MoodyRegistry()
+    bank = Bank(1, codec=LedgerCodec(registry.table.ids, registry.writer_schema))
+    bank.open("alice", "bob")
+    registry.away = True
+    bank.produce(b"alice", b"\0\0\0\x03\xe7rest")
+    for _ in range(3):
+        bank.driver.processor.step()
+        bank.driver.now_ms += 20_000
+    assert bank.count()[Outcome.DEAD_LETTERED, "unknown_schema"] == 0
+    assert bank.driver.metrics.aborted == 3
+    registry.away = False
+    bank.driver.processor.step()
+    assert bank.count()[Outcome.DEAD_LETTERED, "unknown_schema"] == 1
+    bank.fund("alice", 5)
     assert bank.balance("alice") == 5
 
 
