@@ -58,7 +58,8 @@ SELECT asked.transfer, asked.kind,
 FROM (
     SELECT DISTINCT ON (transfer, input_partition, input_offset) *
     FROM transfer_events
-    WHERE step = 1 AND transfer IS NOT NULL AND outcome IN ('PENDING', 'REJECTED', 'PARKED')
+    WHERE step = 1 AND kind IN ('TRANSFER', 'CAPTURE', 'REVERSE') AND outcome IN ('PENDING', 'REJECTED', 'PARKED')
+      AND transfer IS NOT NULL
       AND (reason IS NULL OR NOT (reason = 'misrouted' OR starts_with(reason, 'exists_')))
     ORDER BY transfer, input_partition, input_offset, sequence DESC
 ) asked
