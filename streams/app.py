@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import faust
 from faust.channels import Channel
@@ -74,6 +75,7 @@ class LedgerWorker:
         self.ticks: Ticks | None = None
         self.engine: EngineService | None = None
         self._ready = False
+        self._closing = False
         self._announced: tuple[int, ...] | None = None
         self._began = time.monotonic()
 
@@ -105,7 +107,7 @@ class LedgerWorker:
 
     def look(self) -> None:
         """A few times a second: write what Ticks are due, and say which partitions are here."""
-        if self.engine is None or self.presence is None or self.ticks is None:
+        if self.engine is None or self.presence is None or self.ticks is None or self._closing:
             return
         self.ticks.write()
         metrics = self.engine.metrics
@@ -119,7 +121,8 @@ class LedgerWorker:
             self.presence.announce(self._announced)
 
     def close(self) -> None:
-        """After the engine has stopped."""
+        """The worker is about to stop: it answers no more, and writes no more Ticks."""
+        self._closing = True
         if self.presence is not None:
             self.presence.withdraw()
         if self.ticks is not None:
@@ -184,6 +187,12 @@ async def ticks() -> None:
     ledger.look()
 
 
+@app.on_before_shutdown.connect
+async def leave(sender: Any, /, *more: Any, signal: Any, **given: Any) -> None:
+    """Say that this worker is here no more."""
+    ledger.close()
+
+
 def run_worker() -> int:
     """Run one worker until a signal stops it; returns the exit code. Halts and fences end the process themselves."""
     try:
@@ -199,8 +208,6 @@ def run_worker() -> int:
     except SystemExit as end:
         if end.code not in (0, None):
             return end.code if isinstance(end.code, int) else 1
-    finally:
-        ledger.close()
     return INTERRUPTED if worker.interrupted else 0
 
 
