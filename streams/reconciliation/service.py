@@ -63,11 +63,13 @@ def free_port() -> int:
 
 def build(settings: Settings, port: int, told: Told = lambda report: None) -> Reconciliation:
     """The app for a ledger. ``told`` is given every report; the views are at ``port`` of 127.0.0.1."""
+    own_folder = settings.data_dir / "faust" / "reconciliation"
+    own_folder.mkdir(parents=True, exist_ok=True)
     app = Reconciliation(
         f"{settings.group}-reconciliation",
         broker=f"kafka://{settings.bootstrap_servers}",
         store="memory://",
-        datadir=str(settings.data_dir / "faust" / "reconciliation"),
+        datadir=str(own_folder),
         web_bind="127.0.0.1",
         web_host="127.0.0.1",
         web_port=port,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import uuid
 
 BIGGEST = 9_223_372_036_854_775_807
 """The largest figure in minor units."""
@@ -35,7 +34,7 @@ def id_of(account: str, key: str) -> bytes:
     raw = bytearray(digest[:16])
     raw[6] = (raw[6] & 0x0F) | 0x80
     raw[8] = (raw[8] & 0x3F) | 0x80
-    return uuid.UUID(bytes=bytes(raw)).bytes
+    return bytes(raw)
 
 
 def home_of(key: bytes, partitions: int) -> int:
