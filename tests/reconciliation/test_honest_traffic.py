@@ -49,7 +49,8 @@ class Process:
 
     @property
     def latest(self) -> dict[str, Any]:
-        """The newest report, or an empty one."""
+        """The newest report, or an empty one. A process that has ended by itself is a failure."""
+        assert self.process.poll() is None, self.log.read_text()
         return self.reports[-1] if self.reports else {"verdict": "", "positions": []}
 
     def end(self, kill: bool = False) -> int:

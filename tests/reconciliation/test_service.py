@@ -48,7 +48,7 @@ def test_a_report_is_published_every_few_seconds_and_on_demand(sunk: Office, tmp
     process = Process(settings)
     try:
         announced = tmp_path / "workers" / "reconcile.json"
-        sunk.wait_until(lambda: len(process.reports) > 0, "the first report")
+        sunk.wait_until(lambda: process.latest["verdict"] != "", "the first report")
         place = json.loads(announced.read_text())
         assert place["pid"] == process.process.pid
         url = f"http://127.0.0.1:{place['port']}"
@@ -96,9 +96,9 @@ def test_missing_topics_are_an_error_that_says_what_to_do(
 
 
 def test_faust_lists_the_agent(tmp_path: Path) -> None:
-    """``faust -A streams.reconciliation.app agents`` knows the agent."""
+    """``faust -A streams.reconciliation.app agents --local``: it reads a channel, not a topic of Faust."""
     listed = subprocess.run(
-        [sys.executable, "-m", "faust", "-A", "streams.reconciliation.app", "agents"],
+        [sys.executable, "-m", "faust", "-A", "streams.reconciliation.app", "agents", "--local"],
         env={**os.environ, "TWOFOLD_DATA_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
