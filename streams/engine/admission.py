@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from streams.engine.errors import Halted
+from streams.engine.errors import Halted, WorkerHalted
 from streams.engine.identity import Identity
 from streams.engine.positions import START, Positions
 from streams.engine.topology import Topology
@@ -60,7 +60,7 @@ def _must_belong(positions: Positions, name: str, topology: Topology, identity: 
             f"set TWOFOLD_GROUP={positions.group}",
         )
     if positions.partitions != identity.partitions:
-        raise Halted(
+        raise WorkerHalted(
             f"{name}: the topics had {positions.partitions} partitions and now have {identity.partitions}; "
             "accounts would be looked for in other partitions than they live in",
             f"delete what was added, or replay into new topics of {identity.partitions} partitions",

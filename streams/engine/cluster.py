@@ -25,6 +25,7 @@ class Cluster:
     """One AdminClient. Calls are repeated while brokers are away, for a minute at most."""
 
     def __init__(self, config: EngineConfig) -> None:
+        self._partitions = config.partitions
         self._admin = AdminClient(config.clients(), logger=log)
 
     def identity(self, topics: Collection[str]) -> Identity:
@@ -46,9 +47,10 @@ class Cluster:
                     raise
                 log.warning("Kafka does not answer yet: %s", error)
         counts = {topic.name: len(topic.partitions) for topic in found}
-        if len(set(counts.values())) != 1:
+        if set(counts.values()) != {self._partitions or counts[names[0]]}:
+            wanted = f"have {self._partitions} partitions" if self._partitions else "have the same number of partitions"
             raise Halted(
-                f"inputs, journal and changelogs must have the same number of partitions, not {counts}",
+                f"inputs, journal and changelogs must {wanted}, not {counts}",
                 "create them anew with twofold topics apply, or correct TWOFOLD_TOPIC_PREFIX",
             )
         return Identity(cluster.cluster_id, {topic.name: str(topic.topic_id) for topic in found}, counts[names[0]])

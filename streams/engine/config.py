@@ -14,6 +14,8 @@ class EngineConfig:
     bootstrap_servers: str
     slot: int = 0
     """Fixes the transactional id ``<group>-<slot>``: a worker started again in its slot ends what the dead one left."""
+    partitions: int | None = None
+    """What the topics must have; None: only that all have the same. Tables remember theirs, new partitions cannot."""
     store: str = "disk"
     """``disk`` or ``memory``."""
     store_dir: Path = Path("stores")

@@ -35,6 +35,10 @@ class Halted(EngineError):
         self.repair = repair
 
 
+class WorkerHalted(Halted):
+    """A halt that no partition of this worker may outlive: what is wrong is wrong for all of them."""
+
+
 class Aborted(EngineError):
     """The transaction was aborted before its commit was asked for: nothing was written, the batch can be repeated."""
 

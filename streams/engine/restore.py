@@ -16,17 +16,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.engine.admission import Found, admit
 from streams.engine.cluster import Cluster
 from streams.engine.config import EngineConfig
-from streams.engine.errors import Fenced, Halted
+from streams.engine.errors import Fenced, Halted, WorkerHalted
 from streams.engine.identity import Identity, Stamp, fresh_stamp
 from streams.engine.ports import Probe
 from streams.engine.positions import POSITIONS_KEY, Positions
 from streams.engine.processor import Partition
 from streams.engine.record import Queue
+from streams.engine.source import no_append_time
 from streams.engine.store.rack import Rack
 from streams.engine.table import PartitionTables
 from streams.engine.topology import Topology
@@ -131,6 +132,8 @@ class Restorer:
             del self._running[restoring.number]
             try:
                 ready.append(self._admitted(restoring))
+            except WorkerHalted:
+                raise
             except Halted as halt:
                 halted[restoring.number] = halt
         if finished:
@@ -201,6 +204,8 @@ class Restorer:
             if error is not None:
                 self._on_error(error, message)
                 restoring.at[queue] = max(restoring.at[queue], message.offset() or 0)
+            elif message.timestamp()[0] != TIMESTAMP_LOG_APPEND_TIME:
+                raise no_append_time(message)
             elif (message.offset() or 0) >= restoring.at[queue]:
                 restoring.at[queue] = (message.offset() or 0) + 1
                 if queue.topic == self._topology.journal:

@@ -164,11 +164,7 @@ class KafkaSource:
                 continue
             kind, time_ms = message.timestamp()
             if kind != TIMESTAMP_LOG_APPEND_TIME:
-                raise Halted(
-                    f"a record of {topic} (partition {message.partition()}, offset {message.offset()}) has no broker "
-                    "append time, so its date is whatever its producer said",
-                    "twofold topics apply  (sets message.timestamp.type=LogAppendTime), then replay into new topics",
-                )
+                raise no_append_time(message)
             records.append(
                 Record(topic, message.partition() or 0, message.offset() or 0, time_ms, message.key(), message.value())
             )
@@ -219,6 +215,15 @@ class KafkaSource:
             raise Halted(f"{message.topic()}: {error.str()}", "twofold topics apply, and check the topic's ACLs")
         else:
             log.warning("consumer: %s", error.str())
+
+
+def no_append_time(message: Message) -> Halted:
+    """The halt for a record that is dated by its producer: retention and partition time would follow its word."""
+    return Halted(
+        f"a record of {message.topic()} (partition {message.partition()}, offset {message.offset()}) has no broker "
+        "append time (message.timestamp.type=LogAppendTime), so its date is whatever its producer said",
+        "twofold topics apply, then replay into new topics",
+    )
 
 
 def _weight(legs: list[Record]) -> int:

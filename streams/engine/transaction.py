@@ -66,7 +66,7 @@ class KafkaOutbox:
         self._lost: KafkaError | None = None
 
     def start(self) -> None:
-        """Take over the slot's transactional id: ends what a dead predecessor left open. Raises ``Fenced`` and ``Halted``."""
+        """Take over the slot's transactional id: ends what a dead predecessor left open. Raises an EngineError."""
         until = time.monotonic() + 3 * self._config.deadline_seconds
         while True:
             try:

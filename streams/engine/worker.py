@@ -51,6 +51,7 @@ class EngineWorker:
         metrics: Metrics | None = None,
         on_ready: Callable[[], None] | None = None,
     ) -> None:
+        """``on_ready`` is called once, in this thread, when the first assignment (which may be empty) is restored."""
         self.topology = topology
         self.config = config
         self.metrics = metrics or Metrics()
@@ -59,6 +60,7 @@ class EngineWorker:
         self._on_ready = on_ready
         self._stopping = threading.Event()
         self._halted: dict[int, Halted] = {}
+        self._assigned = False
         self._sweepers: dict[int, Sweeper] = {}
         self._swept_at = 0.0
         self.processor: Processor | None = None
@@ -116,6 +118,7 @@ class EngineWorker:
         self._sweep(SWEEP_BUSY_SECONDS if busy else SWEEP_IDLE_SECONDS)
         for event in source.take_events():
             if isinstance(event, Assigned):
+                self._assigned = True
                 log.info("assigned partitions %s", event.partitions)
                 restorer.begin(event.partitions)
             else:
@@ -130,10 +133,10 @@ class EngineWorker:
             ready, halted = restorer.step(0.0 if processor.partitions else RESTORE_WAIT_SECONDS)
             self._take(processor, ready, halted)
             self._note(processor, restorer)
-            if self._on_ready and ready and not restorer.active:
-                self._on_ready()
-                self._on_ready = None
             self._give_up_if_all_halted(processor, restorer)
+        if self._on_ready and self._assigned and not restorer.active:
+            self._on_ready()
+            self._on_ready = None
 
     def _sweep(self, after_seconds: float) -> None:
         now = time.monotonic()

@@ -66,8 +66,14 @@ def test_partitions_that_were_added_do_not_move_accounts(lab: Lab) -> None:
     for future in lab.admin.create_partitions([NewPartitions(t, 3) for t in lab.toy.topology.topics]).values():
         future.result()
     worker = lab.start()
-    wait_until(lambda: "the topics had 2 partitions and now have 3" in worker.log, "the halt")
+    assert worker.wait_exit() == HALTED
+    assert "the topics had 2 partitions and now have 3" in worker.log
     assert len(lab.journal()) == 20
+    # A partition that is new has no tables that remember: the worker's setting does.
+    lab.partitions = 3
+    worker = lab.start(expected_partitions=2)
+    assert worker.wait_exit() == HALTED
+    assert "must have 2 partitions" in worker.log
 
 
 def test_different_partition_counts_halt_at_the_start(lab: Lab) -> None:

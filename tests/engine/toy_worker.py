@@ -52,6 +52,7 @@ def main() -> int:
     config = EngineConfig(
         spec["bootstrap"],
         slot=spec.get("slot", 0),
+        partitions=spec.get("expected_partitions"),
         store=spec.get("store", "disk"),
         store_dir=Path(spec["store_dir"]),
         batch_records=spec.get("batch_records", 100),
