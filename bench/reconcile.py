@@ -8,7 +8,6 @@ hashed for the comparison with Postgres, and passed by both compared places. The
 
 from __future__ import annotations
 
-import gc
 import json
 import random
 import sys
@@ -24,6 +23,7 @@ from streams.ledger.vocabulary import Input, Kind, Outcome
 from streams.reconciliation.books import Books
 from streams.reconciliation.follow import Read
 from streams.reconciliation.journal import WANTED
+from streams.reconciliation.service import calm_collector
 from streams.reconciliation.tables import ACCOUNT_FIELDS, ACCOUNTS_TAG, PARTITION_FIELDS, PARTITION_TAG
 from streams.reconciliation.wire import HEADER, decoder
 
@@ -105,7 +105,7 @@ def feed(records: list[Records], take: Callable[[Read], None]) -> float:
         for at in range(0, max(map(len, records)), BATCH)
         for p in range(PARTITIONS)
     ]
-    gc.collect()
+    calm_collector()
     begun = time.process_time()
     for read in reads:
         take(read)

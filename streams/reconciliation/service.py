@@ -7,6 +7,7 @@ consumers are assigned every partition, in a consumer group of their own, and th
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import socket
@@ -16,7 +17,9 @@ from typing import Any, NamedTuple
 import faust
 from faust import web
 from faust.app.base import BootStrategy
+from faust.channels import Channel
 
+from streams import topics
 from streams.reconciliation import report as reports
 from streams.reconciliation.auditor import Auditor
 from streams.reconciliation.follow import Read
@@ -28,6 +31,9 @@ JOURNAL, CHANGELOG = "journal", "changelog"
 BATCHES_AHEAD = 2
 """Batches that may wait on the channel while one is folded."""
 
+GC_THRESHOLDS = (100_000, 50, 100)
+"""Accounts and changes hold no cycles: the default thresholds would look for some all the time."""
+
 Told = Callable[[reports.Report], None]
 
 
@@ -36,6 +42,16 @@ class Batch(NamedTuple):
 
     source: str
     read: Read
+
+
+class Batches(Channel[Batch]):
+    """What was read, on its way to the agent: in memory, but it names the topic for ``faust agents``."""
+
+    topic_name = ""
+
+    def get_topic_name(self) -> str:
+        """The journal's full name."""
+        return self.topic_name
 
 
 class WithoutKafka(BootStrategy):
@@ -51,6 +67,13 @@ class Reconciliation(faust.App):
     auditor: Auditor
     failure: BaseException | None = None
     ended: asyncio.Event
+
+
+def calm_collector() -> None:
+    """Let Python's collector of cycles leave the books alone."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def free_port() -> int:
@@ -74,7 +97,8 @@ def build(settings: Settings, port: int, told: Told = lambda report: None) -> Re
         web_host="127.0.0.1",
         web_port=port,
     )
-    batches = app.channel(maxsize=BATCHES_AHEAD)
+    batches = Batches(app, maxsize=BATCHES_AHEAD)
+    batches.topic_name = settings.topic(topics.JOURNAL.name)
 
     @app.agent(batches, name="reconcile")
     async def reconcile(stream: Any) -> None:
@@ -101,6 +125,7 @@ def _add_service(app: Reconciliation, settings: Settings, batches: Any, told: To
             app.auditor = Auditor(settings)
             app.ended = asyncio.Event()
             app.flow_control.resume()
+            calm_collector()
 
         async def on_stop(self) -> None:
             await asyncio.to_thread(app.auditor.close)

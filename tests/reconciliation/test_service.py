@@ -96,13 +96,14 @@ def test_missing_topics_are_an_error_that_says_what_to_do(
 
 
 def test_faust_lists_the_agent(tmp_path: Path) -> None:
-    """``faust -A streams.reconciliation.app agents --local``: it reads a channel, not a topic of Faust."""
+    """``faust -A streams.reconciliation.app agents`` knows the agent and the topic that it folds."""
     listed = subprocess.run(
-        [sys.executable, "-m", "faust", "-A", "streams.reconciliation.app", "agents", "--local"],
+        [sys.executable, "-m", "faust", "-A", "streams.reconciliation.app", "agents"],
         env={**os.environ, "TWOFOLD_DATA_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,
         timeout=120,
     )
-    assert "reconcile" in listed.stdout
+    assert "@reconcile" in listed.stdout
+    assert "journal" in listed.stdout
