@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 
 from streams.engine.identity import Stamp
 from streams.engine.store.disk import DiskStore
@@ -115,6 +115,20 @@ def test_a_lost_changelog_does_not_decide_everything_twice(lab: Lab, offsets: st
     assert worker.wait_exit() == HALTED
     assert "twofold replay tables --restore --partition" in worker.log
     assert lab.journal() == before
+
+
+def test_a_journal_that_ends_in_aborted_records_is_looked_at_further_back(lab: Lab) -> None:
+    """The last committed record may lie far behind the end: the partition is neither taken for empty nor halted."""
+    settled(lab)
+    times = {"transaction.timeout.ms": 10_000, "linger.ms": 0}
+    producer = Producer({"bootstrap.servers": lab.bootstrap, "transactional.id": lab.prefix, **times})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for _ in range(1_000):
+        producer.produce(lab.toy.topology.journal, b"never happened", None, 0)
+    producer.flush(30)
+    producer.abort_transaction(30)
+    goes_on(lab)
 
 
 def test_a_missing_topic_halts_by_name(lab: Lab) -> None:
