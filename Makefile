@@ -49,8 +49,11 @@ up: $(INSTALLED) ## start Kafka, the registry, Postgres and the ledger's agents 
 down: $(INSTALLED) ## stop what make up started; the data stay
 	$(BIN)/twofold down
 
-bench: $(INSTALLED) ## measure throughput and latency on this machine
-	$(BIN)/python -m bench
+bench: $(INSTALLED) ## measure throughput, latency and the sink on this machine, then the same job in plain Faust
+	$(BIN)/python -m bench.throughput
+	$(BIN)/python -m bench.latency
+	$(BIN)/python -m bench.sink
+	$(BIN)/python -m bench.against_faust
 
 lock: $(INSTALLED) ## resolve all dependencies anew into requirements.lock
 	@$(BIN)/pip-compile --quiet --upgrade --all-extras --generate-hashes --allow-unsafe --strip-extras --no-header \

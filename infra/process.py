@@ -46,6 +46,7 @@ class Process:
         self._identity = run_dir / f"{name}.json"
         self._child: subprocess.Popen[bytes] | None = None
         self._stop_signal: int = signal.SIGTERM
+        self._asked = False
 
     def start(self, command: Command) -> None:
         """Start the command; what it prints is appended to the log file."""
@@ -74,6 +75,7 @@ class Process:
                 process_group=0,
             )
         self._stop_signal = command.stop_signal
+        self._asked = False
         write_identity(self._identity, self._child.pid)
 
     @property
@@ -92,15 +94,21 @@ class Process:
 
     def stop(self, timeout: float = 20.0) -> None:
         """Ask it to end, wait up to ``timeout`` seconds, then kill it and its children; nothing if it has ended."""
-        child = self._child
-        if child is not None and child.poll() is None:
-            self.resume()
-            child.send_signal(self._stop_signal)
+        self.ask_to_stop()
+        if self._child is not None:
             try:
-                child.wait(timeout)
+                self._child.wait(timeout)
             except subprocess.TimeoutExpired:
                 self.kill()
         self._identity.unlink(missing_ok=True)
+
+    def ask_to_stop(self) -> None:
+        """Send the stop signal and do not wait; once, since a second one makes some programs leave in a hurry."""
+        if self._child is None or self._child.poll() is not None or self._asked:
+            return
+        self._asked = True
+        self.resume()
+        self._child.send_signal(self._stop_signal)
 
     def kill(self) -> None:
         """``kill -9`` of the process and its children; returns when they are gone."""

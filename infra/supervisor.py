@@ -148,15 +148,17 @@ class Supervisor:
             self._publish()
 
     def _stop(self) -> None:
-        """Stop the agents in reverse order, then the services in reverse order; nothing is left running."""
+        """Stop the agents, all at once, then the services in reverse order; nothing is left running."""
         # From here a second Ctrl-C changes nothing: leaving early would leave processes behind.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         self._publish()
-        for member in reversed(self._members):
-            if not member.service:
-                log.info("stopping %s", member.name)
-                member.process.stop()
+        agents = [member.process for member in reversed(self._members) if not member.service]
+        log.info("stopping %s", ", ".join([*(agent.name for agent in agents), *reversed(self._services.names)]))
+        for agent in agents:
+            agent.ask_to_stop()
+        for agent in agents:
+            agent.stop()
         self._services.down()
         state.clear(self._services.data_dir)
 

@@ -26,11 +26,6 @@ pytestmark = pytest.mark.stack
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def postgres_alone(data: Path) -> Iterator[Services]:
     """The quickest stack there is."""
     with Services(data, only={"postgres"}) as services:

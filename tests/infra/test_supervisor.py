@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -30,14 +29,6 @@ services = Services(data, only={"postgres"})
 python = lambda code: [sys.executable, "-c", code, str(data)]
 Supervisor(services, {"setup": python(setup)}, [Agent("agent", python(agent))], lambda: {"GREETING": "hello"}).run()
 """
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
-    """A data directory; whatever a failed test leaves running on it is ended."""
-    yield tmp_path / "data"
-    for pid in running_on(tmp_path / "data"):
-        psutil.Process(pid).kill()
 
 
 @pytest.fixture
