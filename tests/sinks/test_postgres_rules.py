@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from sinks.migrate import migrate
 from streams.ledger.vocabulary import Input, Kind, Outcome
 
 pytestmark = pytest.mark.stack
@@ -34,8 +35,6 @@ EVENT = (
 @pytest.fixture(scope="module")
 def ledger(postgres: str) -> str:
     """One migrated database for all tests here, with one entry in it: they change nothing in it."""
-    from sinks.migrate import migrate
-
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS rules")
         connection.execute("CREATE DATABASE rules")

@@ -12,6 +12,7 @@ from sinks import rows
 from sinks.balances import SIGNS
 from sinks.batch import Batch
 from sinks.errors import FiguresDisagree, JournalGap, Unreadable
+from sinks.migrate import migrate
 from sinks.positions import SinkPosition, fingerprint
 from streams.agents.codec import LedgerCodec
 from streams.ledger.intents import OpenAccount
@@ -104,8 +105,6 @@ def test_account_that_is_opened_without_its_intent_is_refused(ledger: Ledger, in
 @pytest.fixture(scope="module")
 def tables(postgres: str) -> Iterator[psycopg.Connection]:
     """Tables with the columns of the ledger's and no rules, to read packed rows back from; undone afterwards."""
-    from sinks.migrate import migrate
-
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS packed")
         connection.execute("CREATE DATABASE packed")
