@@ -18,15 +18,17 @@ log = logging.getLogger("twofold.engine")
 
 ATTEMPT_SECONDS = 10
 PATIENCE_SECONDS = 60
+PAUSE_SECONDS = 0.2
 DAY_MS = 86_400_000
 
 
 class Cluster:
-    """One AdminClient. Calls are repeated while brokers are away, for a minute at most."""
+    """An AdminClient. Calls are repeated while brokers are away, for a minute at most."""
 
     def __init__(self, config: EngineConfig) -> None:
         self._partitions = config.partitions
-        self._admin = AdminClient(config.clients(), logger=log)
+        self._settings = config.clients()
+        self._admin = AdminClient(self._settings, logger=log)
 
     def identity(self, topics: Collection[str]) -> Identity:
         """Who the cluster and topics are. Raises :class:`Halted` if a topic is missing or differs in partitions."""
@@ -85,3 +87,6 @@ class Cluster:
                 if time.monotonic() > until:
                     raise
                 log.warning("Kafka does not say where its logs end: %s", error)
+                # After a restart of its broker a client can keep a stale leader epoch for ever: ask with a new one.
+                self._admin = AdminClient(self._settings, logger=log)
+                time.sleep(PAUSE_SECONDS)

@@ -7,9 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
+from infra.stack import Services
 from tests.engine.lab import Lab, wait_until
 
 pytestmark = pytest.mark.stack
+
+FENCED = 4
 
 
 def test_rebalances_under_load_lose_and_repeat_nothing(new_lab: Callable[..., Lab]) -> None:
@@ -32,6 +35,31 @@ def test_rebalances_under_load_lose_and_repeat_nothing(new_lab: Callable[..., La
     lab.send(100)
     lab.wait_settled()
     lab.check()
+
+
+def test_a_killed_broker_loses_and_repeats_nothing(lab: Lab, services: Services) -> None:
+    """kill -9 of Kafka under load. Workers wait or end with 4 and are started again; rebalances work afterwards."""
+    first = lab.start(slot=0, batch_records=10).wait_ready()
+    lab.send(100)
+    wait_until(lambda: len(lab.journal()) >= 20, "the first batches", every=0.3)
+    services.kill("kafka")
+    services.start("kafka")
+    lab.send(50)
+
+    def settled() -> bool:
+        nonlocal first
+        if first.process.poll() is not None:
+            assert first.process.returncode == FENCED
+            first = lab.start(slot=0, batch_records=10)
+        return len(lab.journal()) >= 2 * lab.sent
+
+    wait_until(settled, "everything", every=0.5)
+    # A rebalance: the old worker has to ask where its logs end, with a client that knew the broker before.
+    second = lab.start(slot=1, batch_records=10).wait_ready()
+    lab.send(50)
+    wait_until(settled, "everything", every=0.5)
+    lab.check()
+    assert second.process.poll() is None
 
 
 def test_a_group_reaches_its_positions_when_a_worker_sleeps_past_its_session(lab: Lab) -> None:
