@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -44,7 +46,7 @@ def test_journal_arrives_whole(house: House) -> None:
     house.check_books()
 
 
-def test_killed_sink_loses_and_repeats_nothing(house: House, registry: str, tmp_path: Any) -> None:
+def test_killed_sink_loses_and_repeats_nothing(house: House, registry: str, tmp_path: Path) -> None:
     """kill -9 of the sink's process, again and again under load: the next one goes on where Postgres is."""
     live(house, accounts=50, transfers=8000)
     total = len(house.ledger.records)
@@ -64,8 +66,11 @@ def test_killed_sink_loses_and_repeats_nothing(house: House, registry: str, tmp_
         assert process.wait() == -signal.SIGKILL
     process = subprocess.Popen(command, env=environment)
     house.wait_until_sunk()
+    announced = tmp_path / "workers" / "sink.json"
+    assert json.loads(announced.read_text())["pid"] == process.pid
     process.terminate()
     assert process.wait(PATIENCE_S) == 0
+    assert not announced.exists()
     house.check_books()
 
 

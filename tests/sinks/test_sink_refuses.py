@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 import sinks.source
+from connectors.cli import main
 from sinks.errors import FiguresDisagree, Forked, JournalGap, SinkHalted, Superseded, Unreadable
 from sinks.migrate import migrate
 from streams.ledger.journal import Figures, Posting
@@ -195,6 +197,16 @@ def test_database_without_the_schema_says_what_to_do(house: House, fresh_databas
     error = house.start_sink(dsn=fresh_database()).join()
     assert isinstance(error, SinkHalted)
     assert "run `twofold migrate`" in str(error)
+
+
+def test_halted_command_ends_with_3_and_the_reason(
+    house: House, registry: str, fresh_database: Callable[[], str]
+) -> None:
+    """``twofold sink`` tells a halt from a failure that passes by its exit code, so that no supervisor hides it."""
+    where = ["--bootstrap-servers", house.kafka, "--registry-url", registry, "--topic-prefix", house.prefix]
+    done = CliRunner().invoke(main, ["sink", *where, "--postgres-dsn", fresh_database()])
+    assert done.exit_code == 3
+    assert "halted: Postgres lacks the sink's tables: run `twofold migrate`" in done.output
 
 
 def test_user_without_the_writer_role_says_what_to_do(house: House, unique: str) -> None:
