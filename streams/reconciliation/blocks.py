@@ -68,24 +68,15 @@ class Lines:
         transfer = hexlify(transfer) if transfer is not None else b""
         if outcome in NAMELESS:
             account = other = currency = b""
-        self.events.append(
-            b"%d|%d|%b|%b|%d|%b|%d|%b|%b|%b|%b|%b|%b"
-            % (
-                sequence,
-                time,
-                kind,
-                outcome,
-                step,
-                transfer,
-                pending,
-                account or b"",
-                other or b"",
-                b"" if amount is None else b"%d" % amount,
-                currency or b"",
-                reason or b"",
-                b"||" if figures is None else b"%d|%d|%d" % figures,
-            )
-        )
+        line = (sequence, time, kind, outcome, step, transfer, pending, account or b"", other or b"")
+        if amount is None or figures is None:
+            much = b"" if amount is None else b"%d" % amount
+            shown = b"||" if figures is None else b"%d|%d|%d" % figures
+            rest = (much, currency or b"", reason or b"", shown)
+            self.events.append(b"%d|%d|%b|%b|%d|%b|%d|%b|%b|%b|%b|%b|%b" % (line + rest))
+        else:
+            moved = (amount, currency or b"", reason or b"", *figures)
+            self.events.append(b"%d|%d|%b|%b|%d|%b|%d|%b|%b|%d|%b|%b|%d|%d|%d" % (line + moved))
         if entry is not None:
             self.entries.append(b"%d|%b|%b|%d" % (sequence, transfer, kind, time))
             self.postings.extend(

@@ -42,7 +42,7 @@ class Follower:
     def __init__(self, settings: Settings, topic: str, group: str) -> None:
         self.topic = settings.topic(topic)
         self.partitions = settings.partitions
-        self._admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+        self._bootstrap_servers = settings.bootstrap_servers
         self._consumer = Consumer(
             {
                 "bootstrap.servers": settings.bootstrap_servers,
@@ -51,6 +51,7 @@ class Follower:
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
+                "log_level": 2,
                 "queued.max.messages.kbytes": 16384,
                 "fetch.wait.max.ms": 100,
             }
@@ -74,7 +75,11 @@ class Follower:
         self._consumer.assign([TopicPartition(self.topic, p, OFFSET_BEGINNING) for p in range(self.partitions)])
 
     def read(self, most: int, seconds: float) -> Read:
-        """What has arrived, at most that many records, after at most that many seconds. Raises KafkaException."""
+        """What has arrived, at most that many records, after at most that many seconds.
+
+        Raises KafkaException only if nothing has: what came before an error is never dropped.
+        """
+        failed: KafkaException | None = None
         read_to = self._read_to = self._read_to.copy()
         result = Read({}, set(), read_to)
         for message in self._consumer.consume(most, seconds):
@@ -89,14 +94,18 @@ class Follower:
                 result.ended.add(partition)
                 read_to[partition] = max(read_to[partition], offset)
             elif error.fatal() or not error.retriable():
-                raise KafkaException(error)
+                failed = KafkaException(error)
+        if failed is not None and not result.records:
+            raise failed
         return result
 
     def ends(self) -> list[int]:
         """The end of every partition, open transactions included. Raises KafkaException."""
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         wanted = {TopicPartition(self.topic, p): latest for p in range(self.partitions)}
-        answers = self._admin.list_offsets(
+        # A new client each time: one that has seen the broker restart is refused for ever, with a stale leader epoch.
+        admin = AdminClient({"bootstrap.servers": self._bootstrap_servers, "log_level": 2})
+        answers = admin.list_offsets(
             wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=ANSWER_SECONDS
         )
         found = {tp.partition: answer.result().offset for tp, answer in answers.items()}

@@ -6,8 +6,6 @@ everything that was in the journal at that moment has been read (:mod:`streams.r
 
 from __future__ import annotations
 
-from collections import deque
-
 from streams.reconciliation.breaks import Breaks
 
 Key = tuple[bytes, int]
@@ -30,8 +28,8 @@ CAUSED = frozenset({PENDING, PENDING | SETTLED, PENDING | REFUSED})
 """The steps that an open transfer may have taken: each with the one before it."""
 CONTRADICTIONS = (SETTLED | REFUSED, SETTLED | COMPENSATED, REFUSED | POSTED, POSTED | COMPENSATED)
 
-REMEMBERED = 200_000
-"""How many finished transfers are remembered, so that a repeated step is named as one."""
+REMEMBERED = 100_000
+"""How many finished transfers, at least, are remembered, so that a repeated step is named as one."""
 
 
 class Open:
@@ -53,7 +51,8 @@ class Transfers:
         self._breaks = breaks
         self._open: dict[Key, Open] = {}
         self._finished: set[Key] = set()
-        self._order: deque[Key] = deque()
+        self._finished_before: set[Key] = set()
+        """The older half of those that are remembered."""
         self._remembered = remembered
         self.uncaused: dict[Key, None] = {}
         """Those with a step that was read before its cause."""
@@ -65,7 +64,7 @@ class Transfers:
         """One step, read at ``sequence`` of ``partition``."""
         transfer = self._open.get(key)
         if transfer is None:
-            if key in self._finished:
+            if step != PENDING and (key in self._finished or key in self._finished_before):
                 self._repeated(step, key, partition, sequence)
                 return
             transfer = self._open[key] = Open(terms)
@@ -95,9 +94,8 @@ class Transfers:
         del self._open[key]
         self.uncaused.pop(key, None)
         self._finished.add(key)
-        self._order.append(key)
-        if len(self._order) > self._remembered:
-            self._finished.discard(self._order.popleft())
+        if len(self._finished) > self._remembered:
+            self._finished_before, self._finished = self._finished, set()
 
     def _repeated(self, step: int, key: Key, partition: int, sequence: int) -> None:
         self._breaks.add(

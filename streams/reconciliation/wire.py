@@ -27,6 +27,33 @@ class UnreadableRecord(ValueError):
     """Bytes that are no record of their schema: in the journal and in a table that is itself a break of the books."""
 
 
+INTEGER = rb"[\x80-\xff]*[\x00-\x7f]"
+ONE_INTEGER = re.compile(INTEGER).match
+
+
+def long_integer(value: bytes, i: int) -> tuple[int, int]:
+    """A variable-length integer before its zigzag is undone, and the position after it."""
+    n = shift = 0
+    while (byte := value[i]) > 127:
+        n |= (byte & 127) << shift
+        shift += 7
+        i += 1
+    return n | byte << shift, i + 1
+
+
+class Times(dict[bytes, int]):
+    """Times by their bytes: a few thousand are remembered."""
+
+    MOST = 4096
+
+    def __missing__(self, value: bytes) -> int:
+        n, _ = long_integer(value, 0)
+        if len(self) >= self.MOST:
+            self.clear()
+        self[value] = found = n >> 1 ^ -(n & 1)
+        return found
+
+
 def schema_id(value: bytes) -> int:
     """The id in the Confluent header of ``value``. Raises UnreadableRecord where there is no header."""
     if len(value) < HEADER or value[0] != 0:
@@ -58,7 +85,11 @@ class _Writer:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.lines: list[str] = []
-        self.constants: dict[str, Any] = {"SHORT": SHORT, "UnreadableRecord": UnreadableRecord}
+        self.constants: dict[str, Any] = {
+            "SHORT": SHORT,
+            "UnreadableRecord": UnreadableRecord,
+            "long_integer": long_integer,
+        }
         self.named: dict[str, Mapping[str, Any]] = {}
         self.numbers = count()
         self.run = self.run_depth = 0
@@ -115,7 +146,7 @@ class _Writer:
         if numbers == 1:
             self._put(self.run_depth, "while b[i] > 127: i += 1", "i += 1")
         elif numbers:
-            self.constants[f"run_{numbers}"] = re.compile(rb"(?:[\x80-\xff]*[\x00-\x7f]){%d}" % numbers).match
+            self.constants[f"run_{numbers}"] = re.compile(rb"(?:%b){%d}" % (INTEGER, numbers)).match
             self._put(self.run_depth, f"m = run_{numbers}(b, i)", "if m is None: raise IndexError", "i = m.end()")
 
     def _value(self, schema: Any, target: str, depth: int) -> None:
@@ -125,6 +156,9 @@ class _Writer:
             return
         while isinstance(schema, dict) and isinstance(schema["type"], dict | list):
             schema = schema["type"]
+        if isinstance(schema, dict) and schema.get("logicalType") == "timestamp-micros":
+            self._time(target, depth)
+            return
         kind = schema["type"] if isinstance(schema, dict) else schema
         if kind in self.named:
             schema = self.named[kind]
@@ -150,13 +184,22 @@ class _Writer:
             return
         self._put(
             depth,
-            "n = b[i]; i += 1",
-            "if n > 127:",
-            " n &= 127; s = 7",
-            " while (c := b[i]) > 127:",
-            "  n |= (c & 127) << s; s += 7; i += 1",
-            " n |= c << s; i += 1",
-            f"{target} = (n >> 1) ^ -(n & 1)",
+            "n = b[i]",
+            "if n < 128: i += 1",
+            "elif (c := b[i + 1]) < 128: n = n & 127 | c << 7; i += 2",
+            "elif (d := b[i + 2]) < 128: n = n & 127 | (c & 127) << 7 | d << 14; i += 3",
+            "else: n, i = long_integer(b, i)",
+            f"{target} = n >> 1 ^ -(n & 1)",
+        )
+
+    def _time(self, target: str, depth: int) -> None:
+        """A time: eight bytes, and the same in many records, so that its bytes are looked up."""
+        if not target:
+            self._skip(depth)
+            return
+        self.constants |= {"one_integer": ONE_INTEGER, "times": Times()}
+        self._put(
+            depth, "m = one_integer(b, i)", "if m is None: raise IndexError", f"{target} = times[m[0]]", "i = m.end()"
         )
 
     def _text(self, target: str, depth: int) -> None:

@@ -81,7 +81,7 @@ def processes() -> Iterator[list[Process]]:
 def test_an_hour_of_faulty_but_honest_traffic_raises_no_false_alarm(
     office: Office, services: AnyServices, processes: list[Process]
 ) -> None:
-    """Transactions abort and stay open, the sink stops and starts, Postgres and reconciliation itself are killed."""
+    """Transactions abort and stay open, the sink stops, Kafka and Postgres restart, reconciliation is killed twice."""
     town, r = office.town, office.town.random
     processes.append(Process(office.settings))
     office.start_sink(batch=200)
@@ -99,6 +99,10 @@ def test_an_hour_of_faulty_but_honest_traffic_raises_no_false_alarm(
             processes.append(Process(office.settings))
         if round_ == ROUNDS // 2:
             services.restart("postgres")
+        if round_ == 4 * ROUNDS // 5:
+            while waiting:
+                town.commit(waiting.pop(0))
+            services.restart("kafka")
     for batch in waiting:
         town.commit(batch)
     town.settle()
