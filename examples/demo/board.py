@@ -56,7 +56,7 @@ class Board:
                 last, moved = counts, time.monotonic()
             self._show(counts)
             done = self._traffic.done
-            if done and counts.final >= self._traffic.expected and counts.pending == 0 and self._books.lag() == 0:
+            if done and counts.final >= self._traffic.expected and counts.pending == 0:
                 return
             self._look_after_the_processes(moved)
             time.sleep(LOOK_SECONDS if self._traffic.expected - counts.final > 2_000 else 0.1)

@@ -19,6 +19,28 @@ class Charge:
         self.gone = False
 
 
+class Window:
+    """The sum of the charges of one width that are not too old; time only goes on, so what left stays out."""
+
+    def __init__(self, width: int, charges: list[Charge]) -> None:
+        self.width = width
+        self._charges = charges
+        self._first = 0
+        self._amount = sum(charge.amount for charge in charges)
+
+    def add(self, charge: Charge) -> None:
+        """One more."""
+        self._charges.append(charge)
+        self._amount += charge.amount
+
+    def after(self, oldest: int) -> tuple[int, int]:
+        """(amount, count) of those in buckets after ``oldest``."""
+        while self._first < len(self._charges) and self._charges[self._first].bucket <= oldest:
+            self._amount -= self._charges[self._first].amount
+            self._first += 1
+        return self._amount, len(self._charges) - self._first
+
+
 class Account:
     """``movements`` is the truth: (column, amount), the column one of pending, debited, credited."""
 
@@ -35,6 +57,7 @@ class Account:
         self.version = 0
         self._sums = {"pending": 0, "debited": 0, "credited": 0}
         self._summed = 0
+        self._window: Window | None = None
 
     def move(self, column: str, amount: int) -> None:
         """Write one movement down."""
@@ -68,14 +91,16 @@ class Account:
         """(amount, count) of the debits in the window that ends at ``time``, its oldest bucket counted whole."""
         width = self.bucket_width
         oldest = time // width - BUCKETS
-        amount = count = 0
-        for charge in reversed(self.charges):
-            if charge.width != width or charge.bucket <= oldest:
-                break
-            if not charge.gone:
-                amount += charge.amount
-                count += 1
-        return amount, count
+        if self._window is None or self._window.width != width:
+            self._window = Window(
+                width, [charge for charge in self.charges if charge.width == width and not charge.gone]
+            )
+        return self._window.after(oldest)
+
+    def give_back(self, charge: Charge) -> None:
+        """A debit was undone: it counts no more."""
+        charge.gone = True
+        self._window = None
 
     def charge(self, time: int, amount: int) -> Charge | None:
         """Count a debit; None when the account has no velocity limit. Debits of another bucket width are forgotten."""
@@ -84,6 +109,9 @@ class Account:
         width = self.bucket_width
         if self.charges and self.charges[-1].width != width:
             self.charges.clear()
+            self._window = None
         charge = Charge(width, time // width, amount)
         self.charges.append(charge)
+        if self._window is not None:
+            self._window.add(charge)
         return charge

@@ -91,7 +91,7 @@ def _post(world: World, way: Way, account: Account) -> bool:
 def _undo(world: World, way: Way, account: Account) -> bool:
     """Give back what step 1 reserved; whether the figures change by it."""
     if way.charge is not None:
-        way.charge.gone = True
+        account.give_back(way.charge)
     if way.original is not None:
         way.original.reversals.append(("returned", way.amount))
     if way.hold is not None:

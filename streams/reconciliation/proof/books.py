@@ -158,10 +158,10 @@ def _read(connection: psycopg.Connection[Any]) -> Books:
 
 
 def _digests(connection: psycopg.Connection[Any], table: str, line: str) -> dict[int, Digest]:
-    query = sql.SQL(DIGEST).format(  # type: ignore[arg-type]
+    query = sql.SQL(DIGEST).format(
         pieces=sql.SQL(_PIECES),
         line=sql.SQL(line),
-        table=sql.Identifier("twofold", table),  # type: ignore[arg-type]
+        table=sql.Identifier("twofold", table),
     )
     found = {}
     for partition, rows, last, *pieces in connection.execute(query):

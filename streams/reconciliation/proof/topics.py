@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from streams.settings import Settings
 
 AT_ONCE = 10_000
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 15
 SILENCE_SECONDS = 30
 """How long a topic that has records may give none before reading it is given up."""
 
@@ -38,22 +39,36 @@ class Topics:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+        self._admin = self._new_admin()
 
     def ends(self, topic: str) -> Ends:
         """Each partition's end for a reader of committed records: open transactions are beyond it."""
         name = self._settings.topic(topic)
-        wanted = {TopicPartition(name, p): OffsetSpec.latest() for p in range(self._settings.partitions)}
-        try:
-            answers = self._admin.list_offsets(
-                wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_SECONDS
-            )
-            return {tp.partition: answer.result().offset for tp, answer in answers.items()}
-        except KafkaException as error:
-            raise CannotRead(
-                f"Kafka does not tell the ends of {name}: {error.args[0].str()}. Is TWOFOLD_BOOTSTRAP_SERVERS right, "
-                f"is TWOFOLD_PARTITIONS ({self._settings.partitions}) the topic's, did `twofold topics apply` run?"
-            ) from None
+        until = time.monotonic() + ANSWER_SECONDS
+        while True:
+            try:
+                return self._ends(name)
+            except KafkaException as error:
+                if time.monotonic() > until:
+                    raise CannotRead(
+                        f"Kafka does not tell the ends of {name}: {error.args[0].str()}. Is TWOFOLD_BOOTSTRAP_SERVERS "
+                        f"right, is TWOFOLD_PARTITIONS ({self._settings.partitions}) the topic's, "
+                        "did `twofold topics apply` run?"
+                    ) from None
+            # A client that outlives its broker asks with the leader epoch of before for ever: only a new one gets well.
+            time.sleep(0.2)
+            self._admin = self._new_admin()
+
+    def _ends(self, name: str) -> Ends:
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        wanted = {TopicPartition(name, p): latest for p in range(self._settings.partitions)}
+        answers = self._admin.list_offsets(
+            wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ANSWER_SECONDS
+        )
+        return {tp.partition: answer.result().offset for tp, answer in answers.items()}
+
+    def _new_admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self._settings.bootstrap_servers, "log_level": 2})
 
     def read(self, topic: str, ends: Ends, starts: Ends | None = None) -> Iterator[Raw]:
         """Every committed record below ``ends`` (from ``starts``), in offset order within each partition."""
