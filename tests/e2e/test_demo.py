@@ -33,9 +33,9 @@ def start(folder: Path) -> subprocess.Popen[str]:
 @pytest.mark.slow
 @pytest.mark.stack
 @pytest.mark.timeout(PATIENCE_SECONDS + 60)
-def test_the_demo_proves_its_books_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_the_demo_proves_its_books_and_leaves_nothing_running(folder: Path) -> None:
     """Exit code 0; nine invariants hold, the agent says BALANCED, the model expected every count."""
-    process = start(tmp_path / "demo")
+    process = start(folder / "demo")
     said, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, said
     for number in range(1, 10):
@@ -43,15 +43,15 @@ def test_the_demo_proves_its_books_and_leaves_nothing_running(tmp_path: Path) ->
     assert "reconciliation agent: BALANCED" in said
     assert "differs" not in said
     assert "everything holds" in said
-    assert left_behind(tmp_path) == []
+    assert left_behind(folder) == []
 
 
 @pytest.mark.slow
 @pytest.mark.stack
 @pytest.mark.timeout(PATIENCE_SECONDS + 60)
-def test_an_interrupted_demo_stops_what_it_started(tmp_path: Path) -> None:
+def test_an_interrupted_demo_stops_what_it_started(folder: Path) -> None:
     """Ctrl-C in the middle of the traffic: exit code 130, and every process is gone."""
-    process = start(tmp_path / "demo")
+    process = start(folder / "demo")
     assert process.stdout is not None
     said = ""
     for line in process.stdout:
@@ -61,4 +61,4 @@ def test_an_interrupted_demo_stops_what_it_started(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, said + rest
-    assert left_behind(tmp_path) == []
+    assert left_behind(folder) == []

@@ -12,8 +12,8 @@ from tests.e2e.chaos import AGENTS, SERVICES, run
 @pytest.mark.slow
 @pytest.mark.stack
 @pytest.mark.timeout(900)
-def test_no_kill_of_any_process_breaks_the_books(tmp_path: Path) -> None:
+def test_no_kill_of_any_process_breaks_the_books(folder: Path) -> None:
     """Workers, sink, reconciliation, Postgres and the broker die under load; all invariants hold after each."""
-    toll = run(tmp_path, rounds=1, seed=3)
+    toll = run(folder, rounds=1, seed=3)
     print(toll)
     assert set(toll.kills) == {*AGENTS, *SERVICES}
