@@ -205,8 +205,9 @@ def _settings(config: EngineConfig, topology: Topology) -> dict[str, Any]:
         "transaction.timeout.ms": config.transaction_timeout_ms,
         "acks": "all",
         "compression.type": "lz4",
-        # Batches fill while the records of one engine batch are produced; flush() sends the rest at once.
-        "linger.ms": 20,
+        # flush() waits for linger.ms: any would be added to every batch. Produce requests grow by themselves while
+        # earlier ones are in flight.
+        "linger.ms": 0,
         "batch.num.messages": 10_000,
         "batch.size": 1_000_000,
         "queue.buffering.max.messages": 2_000_000,
