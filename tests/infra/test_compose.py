@@ -108,3 +108,30 @@ def test_the_image_is_pinned_and_holds_every_package_of_the_product() -> None:
     assert any("--require-hashes -r requirements.lock" in line for line in lines)
     copied = {line.split()[1] for line in lines if line.startswith("COPY ")}
     assert {"twofold", "streams", "schemas", "sinks", "connectors", "infra"} <= copied
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads Compose's ``!override``, which replaces a list where merging would append to it."""
+
+
+_Loader.add_constructor("!override", lambda loader, node: loader.construct_sequence(node))
+
+
+def test_three_brokers_keep_three_copies_of_which_two_must_be_written() -> None:
+    """Every broker has the same quorum and copies, an identity and a volume of its own; every client knows all three."""
+    text = (ROOT / "docker-compose.three-brokers.yml").read_text()
+    services = yaml.load(text, _Loader)["services"]
+    brokers = [services[name]["environment"] for name in ("kafka", "kafka-2", "kafka-3")]
+    for setting, value in {
+        "KAFKA_DEFAULT_REPLICATION_FACTOR": "3",
+        "KAFKA_MIN_INSYNC_REPLICAS": "2",
+        "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "3",
+        "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "2",
+        "KAFKA_UNCLEAN_LEADER_ELECTION_ENABLE": "false",
+    }.items():
+        assert [broker.get(setting) for broker in brokers] == [value] * 3, setting
+    assert len({broker["KAFKA_CONTROLLER_QUORUM_VOTERS"] for broker in brokers}) == 1
+    assert [broker.get("KAFKA_NODE_ID", "1") for broker in brokers] == ["1", "2", "3"]
+    assert services["kafka-2"]["volumes"] != services["kafka-3"]["volumes"]
+    servers = {services[name]["environment"]["TWOFOLD_BOOTSTRAP_SERVERS"] for name in (*AGENTS, "setup")}
+    assert servers == {"kafka:19092,kafka-2:19092,kafka-3:19092"}
