@@ -14,6 +14,10 @@ from typing import Any, NamedTuple
 BLOCK = 4096
 """Journal records a block."""
 
+YEAR_2000 = 946_684_800_000_000
+"""The epoch of Postgres, in microseconds of ours."""
+SIXTY_FOUR_BITS = 2**64 - 1
+
 NAMELESS = frozenset({b"REJECTED", b"DUPLICATE", b"PARKED", b"DEAD_LETTERED", b"TICKED"})
 """Outcomes whose texts are what a client sent, valid or not: Postgres shows them cut, so they are left out."""
 
@@ -68,17 +72,19 @@ class Lines:
         transfer = hexlify(transfer) if transfer is not None else b""
         if outcome in NAMELESS:
             account = other = currency = b""
-        line = (sequence, time, kind, outcome, step, transfer, pending, account or b"", other or b"")
+        moment = (time - YEAR_2000) & SIXTY_FOUR_BITS
+        line: tuple[Any, ...] = (sequence, moment, kind, outcome, step, transfer, pending)
+        names = (account or b"", other or b"", currency or b"")
         if amount is None or figures is None:
             much = b"" if amount is None else b"%d" % amount
             shown = b"||" if figures is None else b"%d|%d|%d" % figures
-            rest = (much, currency or b"", reason or b"", shown)
-            self.events.append(b"%d|%d|%b|%b|%d|%b|%d|%b|%b|%b|%b|%b|%b" % (line + rest))
+            rest: tuple[Any, ...] = (much, reason or b"", shown)
+            self.events.append(b"%d|%016x|%b|%b|%d|%b|%d|%b|%b|%b|%b|%b|%b" % (line + rest + names))
         else:
-            moved = (amount, currency or b"", reason or b"", *figures)
-            self.events.append(b"%d|%d|%b|%b|%d|%b|%d|%b|%b|%d|%b|%b|%d|%d|%d" % (line + moved))
+            moved: tuple[Any, ...] = (amount, reason or b"", *figures)
+            self.events.append(b"%d|%016x|%b|%b|%d|%b|%d|%d|%b|%d|%d|%d|%b|%b|%b" % (line + moved + names))
         if entry is not None:
-            self.entries.append(b"%d|%b|%b|%d" % (sequence, transfer, kind, time))
+            self.entries.append(b"%d|%b|%b|%016x" % (sequence, transfer, kind, moment))
             self.postings.extend(
                 b"%d|%b|%b|%d|%b" % (sequence, who, side[:1], much, unit) for who, side, much, unit in entry
             )

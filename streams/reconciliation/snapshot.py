@@ -21,17 +21,15 @@ ROLE = "twofold_reconciler"
 TIMEOUT_SECONDS = 60
 """A statement that takes longer is given up; the next round tries again."""
 
-MICROS = "(extract(epoch FROM time) * 1000000)::bigint"
+TIME = "encode(timestamptz_send(time), 'hex')"
+"""Microseconds since 2000, 64 bits: the fastest exact text of a time."""
 _NAMELESS = ", ".join(f"'{outcome.decode()}'" for outcome in sorted(NAMELESS))
-EVENT_LINE = f"""concat_ws('|', sequence, {MICROS}, kind, outcome, step,
-    coalesce(encode(uuid_send(transfer), 'hex'), ''), pending,
-    CASE WHEN outcome IN ({_NAMELESS}) THEN '' ELSE coalesce(account, '') END,
-    CASE WHEN outcome IN ({_NAMELESS}) THEN '' ELSE coalesce(counterparty, '') END,
-    coalesce(amount::text, ''),
-    CASE WHEN outcome IN ({_NAMELESS}) THEN '' ELSE coalesce(currency, '') END,
-    coalesce(reason, ''), coalesce(debits_pending::text, ''), coalesce(debits_posted::text, ''),
-    coalesce(credits_posted::text, ''))"""
-ENTRY_LINE = f"concat_ws('|', sequence, encode(uuid_send(transfer), 'hex'), kind, {MICROS})"
+EVENT_LINE = f"""concat_ws('|', sequence, {TIME}, kind, outcome, step,
+    coalesce(encode(uuid_send(transfer), 'hex'), ''), pending, coalesce(amount::text, ''), coalesce(reason, ''),
+    CASE WHEN debits_pending IS NULL THEN '||' ELSE concat_ws('|', debits_pending, debits_posted, credits_posted) END,
+    CASE WHEN outcome IN ({_NAMELESS}) THEN '||'
+    ELSE concat_ws('|', coalesce(account, ''), coalesce(counterparty, ''), coalesce(currency, '')) END)"""
+ENTRY_LINE = f"concat_ws('|', sequence, encode(uuid_send(transfer), 'hex'), kind, {TIME})"
 POSTING_LINE = "concat_ws('|', sequence, account, side, amount, currency)"
 TABLES = (
     ("transfer_events", EVENT_LINE, "sequence"),
