@@ -114,11 +114,15 @@ class _Loader(yaml.SafeLoader):
     """Reads Compose's ``!override``, which replaces a list where merging would append to it."""
 
 
-_Loader.add_constructor("!override", lambda loader, node: loader.construct_sequence(node))
+def _replaced(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> list[Any]:
+    return loader.construct_sequence(node)
+
+
+_Loader.add_constructor("!override", _replaced)
 
 
 def test_three_brokers_keep_three_copies_of_which_two_must_be_written() -> None:
-    """Every broker has the same quorum and copies, an identity and a volume of its own; every client knows all three."""
+    """Each broker has the same quorum and copies, but its own identity and volume; every client knows all three."""
     text = (ROOT / "docker-compose.three-brokers.yml").read_text()
     services = yaml.load(text, _Loader)["services"]
     brokers = [services[name]["environment"] for name in ("kafka", "kafka-2", "kafka-3")]
