@@ -28,6 +28,8 @@ IDLE_SECONDS = 0.004
 LEG_BYTES = 64
 """Packed legs count towards a batch's records by this many bytes each."""
 LEGS_CHUNK = 16
+INTENT_BYTES = 100
+"""The least that an intent takes on its topic."""
 SETTLED_ERRORS = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -56,13 +58,14 @@ Event = Assigned | Revoked
 class KafkaSource:
     """Delivers input records. One thread calls it."""
 
-    def __init__(self, config: EngineConfig, topology: Topology) -> None:
+    def __init__(self, config: EngineConfig, topology: Topology, partitions: int) -> None:
+        """``partitions``: how many the topics have."""
         self._intents_topic = topology.intents
         self._legs_topic = topology.legs
         self._batch_records = config.batch_records
         self._batch_seconds = config.batch_ms / 1000
         self._legs_bound = config.legs_bound
-        self._group = Consumer(_intents_settings(config, topology), logger=log)
+        self._group = Consumer(_intents_settings(config, topology, partitions), logger=log)
         self._legs = Consumer(_legs_settings(config, topology), logger=log)
         self.membership: Membership | None = None
         self._events: list[Event] = []
@@ -245,7 +248,8 @@ def _common_settings(config: EngineConfig, topology: Topology) -> dict[str, Any]
     }
 
 
-def _intents_settings(config: EngineConfig, topology: Topology) -> dict[str, Any]:
+def _intents_settings(config: EngineConfig, topology: Topology, partitions: int) -> dict[str, Any]:
+    share = config.batch_records // partitions
     return {
         **_common_settings(config, topology),
         # Under the newer protocol the member epoch moves without a callback, and what was captured is refused later.
@@ -254,10 +258,10 @@ def _intents_settings(config: EngineConfig, topology: Topology) -> dict[str, Any
         "session.timeout.ms": config.session_timeout_ms,
         "heartbeat.interval.ms": max(100, config.session_timeout_ms // 5),
         "max.poll.interval.ms": max(60_000, config.session_timeout_ms),
-        # At most about two batches ahead: intents prefetched early are settled late.
-        "queued.min.messages": max(1, 2 * config.batch_records),
-        "queued.max.messages.kbytes": 4096,
-        "max.partition.fetch.bytes": 262_144,
+        # About two batches ahead at the most, since intents that were read early are settled late: one in the queues,
+        # and what one fetch brings on top of it.
+        "queued.min.messages": max(1, share),
+        "max.partition.fetch.bytes": max(2048, share * INTENT_BYTES),
     }
 
 

@@ -93,7 +93,7 @@ class EngineWorker:
         cluster = Cluster(self.config)
         identity = cluster.identity(self.topology.topics)
         guard = DeadlineGuard(self.config.deadline_seconds)
-        source = KafkaSource(self.config, self.topology)
+        source = KafkaSource(self.config, self.topology, identity.partitions)
         outbox = KafkaOutbox(self.config, self.topology, lambda: source.membership, guard, self._probe)
         rack = Rack(self.config.store_dir if self.config.store == "disk" else None)
         processor = Processor(self.topology, source, outbox, now_ms, self._handle, self._probe, self.metrics)

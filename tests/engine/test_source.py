@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -23,16 +26,21 @@ TIMES = {"transaction.timeout.ms": 10_000, "linger.ms": 0}
 def source(lab: Lab) -> Iterator[KafkaSource]:
     """A source that has joined its group and was given both partitions."""
     config = EngineConfig(lab.bootstrap, batch_records=50, legs_bound=BOUND, session_timeout_ms=3_000)
-    made = KafkaSource(config, lab.toy.topology)
+    made = KafkaSource(config, lab.toy.topology, lab.partitions)
     made.subscribe()
-
-    def assigned() -> bool:
-        made.poll()
-        return any(isinstance(event, Assigned) for event in made.take_events())
-
-    wait_until(assigned, "the assignment")
+    join(made)
     yield made
     made.close()
+
+
+def join(source: KafkaSource) -> None:
+    """Until partitions are assigned."""
+
+    def assigned() -> bool:
+        source.poll()
+        return any(isinstance(event, Assigned) for event in source.take_events())
+
+    wait_until(assigned, "the assignment")
 
 
 def read(source: KafkaSource, records: list[Record], count: int) -> None:
@@ -75,6 +83,38 @@ def test_intents_wait_while_their_own_partitions_legs_pile_up(lab: Lab, source: 
             held += 1
             assert not own, f"intents were read with {40 - read_legs} legs unread"
     assert held, "the legs came in one batch: nothing was tested"
+
+
+def test_intents_are_not_read_far_ahead(lab: Lab) -> None:
+    """Two batches at the most wait inside the client: what was read early is settled late."""
+    batch = 50
+    fetched: list[int] = []
+
+    def on_statistics(text: str) -> None:
+        topics = json.loads(text)["topics"].values()
+        fetched.append(sum(p["fetchq_cnt"] for topic in topics for p in topic["partitions"].values()))
+
+    client: Any = {"statistics.interval.ms": 100, "stats_cb": on_statistics}
+    config = EngineConfig(lab.bootstrap, batch_records=batch, session_timeout_ms=3_000, client=client)
+    source = KafkaSource(config, lab.toy.topology, lab.partitions)
+    for _ in range(10):
+        # As clients do: several intents a produce request, none of them larger than a fetch may be.
+        lab.send(100, b"x" * 120)
+    source.subscribe()
+    join(source)
+    place_all(lab, source)
+    read = 0
+
+    def half_is_read() -> bool:
+        nonlocal read
+        read += len(source.poll())
+        time.sleep(0.1)
+        return read >= 500
+
+    wait_until(half_is_read, "half of the intents")
+    source.close()
+    assert max(fetched) > 0
+    assert max(fetched) <= 2 * batch
 
 
 def test_legs_come_before_intents_and_each_queue_in_order(lab: Lab, source: KafkaSource) -> None:

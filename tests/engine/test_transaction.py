@@ -27,7 +27,7 @@ class Member:
     def __init__(self, lab: Lab, slot: int = 0) -> None:
         self.lab = lab
         config = EngineConfig(lab.bootstrap, slot=slot, session_timeout_ms=3_000)
-        self.source = KafkaSource(config, lab.toy.topology)
+        self.source = KafkaSource(config, lab.toy.topology, lab.partitions)
         self.guard = DeadlineGuard(60)
         self.membership: Membership | None = None
         self.outbox = KafkaOutbox(config, lab.toy.topology, lambda: self.membership, self.guard, no_probe)
@@ -88,7 +88,7 @@ def test_a_commit_of_an_older_generation_is_fenced(lab: Lab, new_member: Callabl
     member = new_member()
     stale = member.membership
     assert stale is not None
-    other = KafkaSource(EngineConfig(lab.bootstrap, session_timeout_ms=3_000), lab.toy.topology)
+    other = KafkaSource(EngineConfig(lab.bootstrap, session_timeout_ms=3_000), lab.toy.topology, lab.partitions)
     other.subscribe()
 
     def moved_on() -> bool:
