@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from streams.agents.deadlines import Deadlines
@@ -9,6 +10,7 @@ from streams.engine.table import PartitionTables, Table
 from streams.ledger.decision import Decision
 from streams.ledger.intents import Resolve
 from streams.ledger.rows import AccountRow, HoldRow, ParkedRow, PartitionRow, SettledRow, TransferRow, VelocityRow
+from streams.ledger.state import Due
 
 ROW_KEY = b""
 """Key of the one row of the table ``partition``."""
@@ -34,37 +36,22 @@ class TableState:
         self._resolutions = tables.table("resolutions")
         self._deadlines = deadlines
         self._row: PartitionRow = self._rows.get(ROW_KEY) or PartitionRow(partition)
-        self.due = deadlines.due
+        # The ledger's hottest reads: nothing stands between it and the table.
+        self.account: Callable[[str], AccountRow | None] = self._accounts.get
+        self.velocity: Callable[[str], VelocityRow | None] = self._velocity.get
+        self.settled: Callable[[bytes], SettledRow | None] = self._settled.get
+        self.hold: Callable[[bytes], HoldRow | None] = self._holds.get
+        self.due: Callable[[int, int], Sequence[Due]] = deadlines.due
 
     def partition(self) -> PartitionRow:
         """The partition's own row."""
         return self._row
-
-    def account(self, id: str) -> AccountRow | None:
-        """An account's row."""
-        row: AccountRow | None = self._accounts.get(id)
-        return row
-
-    def velocity(self, account: str) -> VelocityRow | None:
-        """An account's debits in the current window."""
-        row: VelocityRow | None = self._velocity.get(account)
-        return row
 
     def transfer(self, id: bytes) -> TransferRow | None:
         """The transfer of that id that is under way, else the final one (which may have expired)."""
         row: TransferRow | None = self._open.get(id)
         if row is None:
             row = self._final.get(id)
-        return row
-
-    def settled(self, id: bytes) -> SettledRow | None:
-        """The payee's side of a settled transfer."""
-        row: SettledRow | None = self._settled.get(id)
-        return row
-
-    def hold(self, id: bytes) -> HoldRow | None:
-        """A hold with anything open or capturing."""
-        row: HoldRow | None = self._holds.get(id)
         return row
 
     def parked(self, account: str, sequence: int) -> ParkedRow | None:
