@@ -11,7 +11,8 @@ from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 TOPIC = "payment-intents"
-TRANSFER = {"account": "alice", "idempotency_key": "order-18", "payee": "shop", "amount": 7_50, "currency": "EUR"}
+PAYER = "alice"
+TRANSFER = {"account": PAYER, "idempotency_key": "order-18", "payee": "shop", "amount": 7_50, "currency": "EUR"}
 
 
 def acknowledged(error: KafkaError | None, message: Message) -> None:
@@ -39,5 +40,5 @@ producer = Producer(
     }
 )
 value = serialize(TRANSFER, SerializationContext(TOPIC, MessageField.VALUE))
-producer.produce(TOPIC, key=TRANSFER["account"], value=value, on_delivery=acknowledged)
+producer.produce(TOPIC, key=PAYER.encode(), value=value, on_delivery=acknowledged)
 producer.flush()

@@ -16,14 +16,14 @@ WHERE account = 'alice'
 ORDER BY sequence;
 
 -- The life of a transfer: PENDING at the payer, SETTLED at the payee, POSTED at the payer.
-SELECT e.step, e.outcome, e.account, e.counterparty, e.amount, e.currency, e.reason
-FROM twofold.transfer_events e
+SELECT step, outcome, account, counterparty, amount, currency, reason
+FROM twofold.transfer_events
 WHERE transfer = (SELECT transfer FROM twofold.transfers WHERE payer = 'alice' ORDER BY decided LIMIT 1)
-ORDER BY step;
+ORDER BY step, sequence;
 
 -- Its entry, the proof: debits equal credits.
-SELECT p.account, p.side, p.amount, p.currency
-FROM twofold.entries e JOIN twofold.postings p USING (partition, sequence)
+SELECT account, side, amount, currency
+FROM twofold.entries JOIN twofold.postings USING (partition, sequence)
 WHERE transfer = (SELECT transfer FROM twofold.transfers WHERE payer = 'alice' ORDER BY decided LIMIT 1)
 ORDER BY line;
 

@@ -30,8 +30,8 @@ public class ProduceIntent {
 
     public static void main(String[] arguments) throws Exception {
         String subject = System.getenv("TWOFOLD_REGISTRY_URL") + "/subjects/" + TOPIC + "-twofold.Transfer";
-        JsonNode latest = new ObjectMapper().readTree(URI.create(subject + "/versions/latest").toURL());
-        Schema schema = new Schema.Parser().parse(latest.get("schema").asText());
+        JsonNode latest = new ObjectMapper().readTree(URI.create(subject + "/versions/latest").toURL().openStream());
+        Schema schema = new Schema.Parser().parse(latest.get("schema").textValue());
 
         GenericRecord transfer = new GenericRecordBuilder(schema)
             .set("account", "alice")
@@ -44,13 +44,13 @@ public class ProduceIntent {
         // The key is the account that decides; the default partitioner (murmur2) finds its partition.
         Map<String, Object> settings = Map.of("bootstrap.servers", System.getenv("TWOFOLD_BOOTSTRAP_SERVERS"));
         try (var producer = new KafkaProducer<>(settings, new StringSerializer(), new ByteArraySerializer())) {
-            byte[] value = framed(latest.get("id").asInt(), transfer);
+            byte[] value = framed(latest.get("id").intValue(), transfer);
             RecordMetadata place = producer.send(new ProducerRecord<>(TOPIC, "alice", value)).get();
             System.out.println(place.partition() + " " + place.offset());
         }
     }
 
-    /** The registry's wire format: a zero byte, the schema's id in four bytes, the record in Avro's binary encoding. */
+    /** The registry's wire format: a zero byte, the schema's id in four bytes, the record in Avro binary. */
     static byte[] framed(int schemaId, GenericRecord record) throws Exception {
         var bytes = new ByteArrayOutputStream();
         bytes.write(ByteBuffer.allocate(5).put((byte) 0).putInt(schemaId).array());
