@@ -106,6 +106,8 @@ class Sink:
                 log.warning("will try again in %.2f s: %s", pause, str(error).strip())
                 self.progress.reconnects += 1
                 self._stop.wait(pause)
+                if isinstance(error, JournalAway):
+                    self._source.reopen()
             except psycopg.Error as error:
                 raise SinkHalted(_refusal(error)) from error
 

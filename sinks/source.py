@@ -49,9 +49,13 @@ class JournalSource:
 
     def __init__(self, bootstrap_servers: str, topic: str) -> None:
         self.topic = topic
-        self._consumer = Consumer(
+        self._bootstrap_servers = bootstrap_servers
+        self._consumer = self._open()
+
+    def _open(self) -> Consumer:
+        return Consumer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                "bootstrap.servers": self._bootstrap_servers,
                 "group.id": GROUP,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
@@ -61,7 +65,11 @@ class JournalSource:
                 "log_level": 2,
             }
         )
-        self._verified: dict[int, SinkPosition] = {}
+
+    def reopen(self) -> None:
+        """Forget what the client knew: after a broker's restart it can keep a stale leader epoch for ever."""
+        self._consumer.close()
+        self._consumer = self._open()
 
     def close(self) -> None:
         """Let go of the broker."""

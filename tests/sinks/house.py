@@ -110,6 +110,10 @@ class House:
         producer.flush()
         producer.abort_transaction()
 
+    def reconnect(self) -> None:
+        """Produce by a new client: the old one's transaction may have died with its broker."""
+        self._producer = None
+
     def produce_raw(self, partition: int, value: bytes) -> None:
         """Append bytes that are no journal record."""
         producer = self._transactional()

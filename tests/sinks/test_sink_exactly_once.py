@@ -242,3 +242,31 @@ def test_postgres_put_back_to_an_older_copy_catches_up(house: House) -> None:
     house.wait_until_sunk()
     running.stop()
     house.check_books()
+
+
+def test_killed_kafka_loses_and_repeats_nothing(house: House, services: Any) -> None:
+    """kill -9 of Kafka under a running sink: it waits, and goes on where it was."""
+    live_more(house, 300)
+    running = house.start_sink(batch=100)
+    house.wait_until_sunk()
+    services.kill("kafka")
+    services.start("kafka")
+    house.reconnect()
+    live_more(house, 300)
+    house.wait_until_sunk()
+    running.stop()
+    house.check_books()
+
+
+def test_sink_that_starts_before_its_topic_waits_for_it(house: House) -> None:
+    """A journal that cannot be read yet is no halt: the sink asks again, each time with a client that knows nothing."""
+    late = house.topic + "-late"
+    running = house.start_sink(topic=late)
+    house.wait_until(lambda: running.sink.progress.reconnects >= 2)
+    house.create_topic(late)
+    for _ in house.ledger.life(accounts=4, transfers=10):
+        pass
+    house.produce(house.ledger.records, topic=late)
+    house.wait_until_sunk(len(house.ledger.records))
+    running.stop()
+    house.check_books()
