@@ -97,9 +97,9 @@ def test_intents_are_not_read_far_ahead(lab: Lab) -> None:
     client: Any = {"statistics.interval.ms": 100, "stats_cb": on_statistics}
     config = EngineConfig(lab.bootstrap, batch_records=batch, session_timeout_ms=3_000, client=client)
     source = KafkaSource(config, lab.toy.topology, lab.partitions)
-    for _ in range(10):
-        # As clients do: several intents a produce request, none of them larger than a fetch may be.
-        lab.send(100, b"x" * 120)
+    for _ in range(100):
+        # A fetch brings whole produce requests: these are smaller than one.
+        lab.send(10, b"x" * 120)
     source.subscribe()
     join(source)
     place_all(lab, source)
