@@ -11,7 +11,6 @@ import gc
 import logging
 import socket
 import sys
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,8 +33,6 @@ from streams.topics import INTENTS
 
 logger = logging.getLogger("twofold.worker")
 
-QUIET_S = 10.0
-"""A worker that was given no partition within this time is ready all the same."""
 INTERRUPTED = 130
 GC_THRESHOLDS = (100_000, 50, 100)
 """Rows and records hold no cycles: the default thresholds would look for some at the cost of half the throughput."""
@@ -77,7 +74,6 @@ class LedgerWorker:
         self._ready = False
         self._closing = False
         self._announced: tuple[int, ...] | None = None
-        self._began = time.monotonic()
 
     def connect(self) -> None:
         """Check topics and schemas, and make the engine. Raises TopicsError, NotRegistered or RegistryAway."""
@@ -110,15 +106,12 @@ class LedgerWorker:
         if self.engine is None or self.presence is None or self.ticks is None or self._closing:
             return
         self.ticks.write()
-        metrics = self.engine.metrics
-        if not self._ready:
-            idle = metrics.state == "running" and not metrics.restoring and not metrics.halted_partitions
-            self._ready = idle and time.monotonic() > self._began + QUIET_S
-        if self._ready and self._announced != metrics.partitions:
+        partitions = self.engine.metrics.partitions
+        if self._ready and self._announced != partitions:
             if self._announced is None:
                 logger.info("ready")
-            self._announced = metrics.partitions
-            self.presence.announce(self._announced)
+            self._announced = partitions
+            self.presence.announce(partitions)
 
     def close(self) -> None:
         """The worker is about to stop: it answers no more, and writes no more Ticks."""
@@ -132,6 +125,7 @@ class LedgerWorker:
 def _engine_config(settings: Settings) -> EngineConfig:
     return EngineConfig(
         bootstrap_servers=settings.bootstrap_servers,
+        partitions=settings.partitions,
         slot=settings.slot,
         store=settings.store,
         store_dir=settings.data_dir / "stores" / str(settings.slot),
