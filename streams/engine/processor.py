@@ -156,15 +156,16 @@ class Processor:
         places = self._places_after(batch)
         moved = self._moved(batch, places)
         changes = self._changes(batch, moved)
+        ends: Mapping[Queue, int] = {}
         if batch.outputs or changes:
             offsets = {queue: place.offset for queue, place in places.items()}
             ends = self._outbox.commit(batch.outputs, changes, offsets)
-            try:
-                self._store(changes, moved, ends)
-            except Exception as error:
-                # The batch is committed: to repeat it would decide it twice. A restart restores what is missing here.
-                raise Fenced(f"the store could not be written after the commit: {error!r}") from error
-        self._finish(batch, places)
+        try:
+            self._store(changes, moved, ends)
+            self._finish(batch, places)
+        except Exception as error:
+            # The batch is committed: to repeat it would decide it twice. A restart restores what is missing here.
+            raise Fenced(f"the worker failed after a commit, and restores at its next start: {error!r}") from error
 
     def _store(self, changes: dict[int, list[Change]], moved: dict[int, Positions], ends: Mapping[Queue, int]) -> None:
         now = self._clock_ms()

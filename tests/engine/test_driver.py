@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from streams.engine.driver import Crashed, TestDriver
-from streams.engine.errors import Halted
+from streams.engine.errors import Fenced, Halted
 from streams.engine.record import Queue
 from tests.engine.toy import Toy, check_journal, counters
 
@@ -166,4 +168,28 @@ def test_a_rebalance_between_batches_changes_nothing() -> None:
         driver.rebalance()
     driver.run()
     assert len(driver.records(JOURNAL)) == 20
+    check(driver)
+
+
+@pytest.mark.parametrize("failing", ["hook", "store"])
+def test_a_failure_after_the_commit_never_repeats_the_batch(failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a commit was asked for, only repeat it or exit: what fails behind it ends the worker, which restores."""
+    toy = Toy()
+
+    def fail(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    topology = replace(toy.topology, on_committed=fail) if failing == "hook" else toy.topology
+    driver = TestDriver(topology)
+    if failing == "store":
+        monkeypatch.setattr(driver.tables(0).store, "apply", fail)
+    driver.send(INTENTS, b"a", b"no leg")
+    with pytest.raises(Fenced, match="after a commit"):
+        driver.run()
+    assert len(driver.records(JOURNAL)) == 1
+    monkeypatch.undo()
+    driver.topology = toy.topology
+    driver.restart()
+    driver.run()
+    assert counters(driver.tables(0)) == {"a": 1}
     check(driver)
