@@ -77,7 +77,7 @@ def run(stack: Stack, console: Console, intents: int, accounts: int, seed: int) 
         console.print("every intent has its outcome in Postgres; proving it")
         result = verification(settings, drained=True, say=board.say)
         agent = books.wait_for_reconciliation()
-    return print_report(console, result, books.outcomes, agent, moved, seconds, traffic)
+    return print_report(console, result, agent, moved, seconds, traffic)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -46,8 +47,6 @@ class Books:
         self._connection = psycopg.connect(
             settings.postgres_dsn, autocommit=True, options="-c role=twofold_reader", application_name="twofold demo"
         )
-        self.outcomes: dict[tuple[str, str], int] = {}
-        """(outcome, reason) -> how many journal records say so, in Postgres at the last count."""
 
     def __enter__(self) -> Books:
         return self
@@ -60,15 +59,11 @@ class Books:
     def counts(self) -> Counts:
         """Count the outcomes."""
         rows = self._connection.execute(
-            "SELECT outcome, coalesce(reason, ''), count(*) FROM twofold.transfer_events GROUP BY 1, 2"
+            "SELECT outcome, count(*) FROM twofold.transfer_events GROUP BY outcome"
         ).fetchall()
-        self.outcomes = {(outcome, reason): count for outcome, reason, count in rows}
-
-        def of(*names: str) -> int:
-            return sum(count for (outcome, _), count in self.outcomes.items() if outcome in names)
-
-        pending = of("PENDING") - of("POSTED", "COMPENSATED")
-        return Counts(of(*FINAL), of("SETTLED"), pending, sum(self.outcomes.values()))
+        outcomes = Counter[str](dict(rows))
+        pending = outcomes["PENDING"] - outcomes["POSTED"] - outcomes["COMPENSATED"]
+        return Counts(sum(outcomes[name] for name in FINAL), outcomes["SETTLED"], pending, outcomes.total())
 
     def lag(self) -> int:
         """Journal positions that are committed and not in Postgres yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -17,22 +18,19 @@ from streams.reconciliation.invariants import Verification
 def print_report(
     console: Console,
     result: Verification,
-    outcomes: dict[tuple[str, str], int],
     agent: AgentWord | None,
     moved: Counts,
     seconds: float,
     traffic: Traffic,
 ) -> bool:
     """Print it all. Gives whether everything holds."""
-    expected: Counter[tuple[str, str]] = Counter()
-    for (_, outcome, reason), count in result.model.expected.items():
-        expected[outcome, reason] += count
+    outcomes, expected = _summed(result.evidence.books.outcomes), _summed(result.model.expected)
     console.print()
     console.print(_outcomes(outcomes, expected))
     console.print()
     console.print(_money(result))
     console.print()
-    as_expected = outcomes == dict(expected)
+    as_expected = outcomes == expected
     balanced = agent is not None and agent.verdict == "BALANCED"
     console.print("outcomes and reasons as the independent model expected: " + _word(as_expected))
     found = "no report" if agent is None else f"{agent.verdict}, {agent.breaks} breaks"
@@ -53,11 +51,19 @@ def print_report(
     return holds
 
 
+def _summed(counts: Mapping[tuple[str, str, str], int]) -> Counter[tuple[str, str]]:
+    """The counts of all kinds together, by (outcome, reason)."""
+    summed: Counter[tuple[str, str]] = Counter()
+    for (_, outcome, reason), count in counts.items():
+        summed[outcome, reason] += count
+    return summed
+
+
 def _word(holds: bool) -> str:
     return "[green]yes[/]" if holds else "[bold red]NO[/]"
 
 
-def _outcomes(outcomes: dict[tuple[str, str], int], expected: Counter[tuple[str, str]]) -> Table:
+def _outcomes(outcomes: Counter[tuple[str, str]], expected: Counter[tuple[str, str]]) -> Table:
     table = Table(
         "outcome", "reason", box=None, pad_edge=False, title="journal records in Postgres", title_justify="left"
     )
@@ -65,7 +71,7 @@ def _outcomes(outcomes: dict[tuple[str, str], int], expected: Counter[tuple[str,
     table.add_column("model", justify="right")
     table.add_column("")
     for outcome, reason in sorted(outcomes.keys() | expected.keys()):
-        found, wanted = outcomes.get((outcome, reason), 0), expected[outcome, reason]
+        found, wanted = outcomes[outcome, reason], expected[outcome, reason]
         table.add_row(outcome, reason, f"{found:,}", f"{wanted:,}", "" if found == wanted else "[bold red]differs[/]")
     return table
 

@@ -24,7 +24,7 @@ AGENTS = ("worker-0", "worker-1", "sink", "reconcile")
 SERVICES = ("postgres", "kafka")
 ACCOUNTS = 200
 MOST_INTENTS = 200_000
-PORTION, PAUSE_SECONDS = 100, 0.1
+PORTION, PAUSE_SECONDS = 40, 0.1
 """Intents a send, and the pause between two sends."""
 
 

@@ -102,4 +102,5 @@ def books_of(journal: list[list[dict[str, Any]]]) -> Books:
         unbalanced=[],
         underived=[],
         totals={currency: (totals[currency, "DEBIT"], totals[currency, "CREDIT"]) for currency, _ in totals},
+        outcomes={},
     )

@@ -70,6 +70,8 @@ class Books(NamedTuple):
     """Accounts whose balance is not the sum of their events: (account, balance's figures, the sums)."""
     totals: dict[str, tuple[int, int]]
     """Currency -> (debits, credits) over all postings."""
+    outcomes: dict[tuple[str, str, str], int]
+    """(kind, outcome, reason or "") -> number of events."""
 
 
 UNBALANCED = """SELECT partition, sequence, currency, sum(CASE side WHEN 'D' THEN amount ELSE -amount END)::bigint
@@ -86,6 +88,8 @@ LEFT JOIN (SELECT DISTINCT partition, sequence FROM twofold.postings) p USING (p
 TOTALS = """SELECT currency, coalesce(sum(amount) FILTER (WHERE side = 'D'), 0)::text,
     coalesce(sum(amount) FILTER (WHERE side = 'C'), 0)::text FROM twofold.postings
 GROUP BY currency ORDER BY currency"""
+
+OUTCOMES = "SELECT kind, outcome, coalesce(reason, ''), count(*) FROM twofold.transfer_events GROUP BY 1, 2, 3"
 
 
 class CannotReadBooks(RuntimeError):
@@ -154,6 +158,7 @@ def _read(connection: psycopg.Connection[Any]) -> Books:
         connection.execute(UNBALANCED).fetchall(),
         connection.execute(UNDERIVED).fetchall(),
         totals,
+        {(kind, outcome, reason): count for kind, outcome, reason, count in connection.execute(OUTCOMES)},
     )
 
 
