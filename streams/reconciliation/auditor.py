@@ -110,6 +110,10 @@ class Auditor:
 
     async def publish(self, report: reports.Report) -> None:
         """Send the report to the topic and add it to Postgres; a place that is away gets the next one."""
+        async with self._turn:
+            await self._publish(report)
+
+    async def _publish(self, report: reports.Report) -> None:
         try:
             await asyncio.to_thread(self._produce, report)
         except (KafkaException, BufferError, RegistryAway) as error:

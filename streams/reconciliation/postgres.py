@@ -34,6 +34,7 @@ class Postgres:
         self.behind: set[int] = set()
         """Partitions that are not compared: the sink is too far behind, or was put back to an older copy."""
         self._changed: dict[str, Account] = {}
+        """Accounts that are to be compared: a round that failed leaves its own to the next."""
         self._ranges: list[Range] = []
         self._hashed = [0] * len(journal.partitions)
         """How many blocks of each partition were hashed since the start."""
@@ -57,7 +58,7 @@ class Postgres:
 
     def wanted(self, positions: Mapping[int, int]) -> Wanted:
         """Move to the snapshot's positions, and say what to read in it."""
-        self._changed = {str(account): account for account in self._broken_accounts()}
+        self._changed |= {str(account): account for account in self._broken_accounts()}
         self.behind = set()
         self._ranges = []
         for part in self._journal.partitions:
@@ -80,6 +81,7 @@ class Postgres:
             self._sums(found.sums)
             self._sums_again = self._clock() + 20 * seconds
         self._rows_beyond(found.beyond)
+        self._changed = {}
         return [part for part, digests in zip(self._ranges, found.digests, strict=True) if self._differs(part, digests)]
 
     def age(self) -> float | None:
@@ -180,7 +182,9 @@ class Postgres:
             if tail is not None:
                 self._ranges.append(tail)
         known = {(r.partition, r.first) for r in self._ranges}
-        self._ranges.extend(part for place, (part, _) in self._bad.items() if place not in known)
+        self._ranges.extend(
+            part for place, (part, _) in self._bad.items() if place not in known and part.partition in positions
+        )
         self._sweep_blocks(positions)
 
     def _sweep_blocks(self, positions: Mapping[int, int]) -> None:

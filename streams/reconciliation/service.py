@@ -194,3 +194,6 @@ async def _end(app: Reconciliation, error: BaseException) -> None:
     log.error("reconciliation ends: %r", error)
     app.failure = error
     app.ended.set()
+    root = app.beacon.root
+    if root is not None and isinstance(root.data, faust.Worker):
+        await app.crash(error)

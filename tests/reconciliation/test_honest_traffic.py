@@ -91,20 +91,17 @@ def test_an_hour_of_faulty_but_honest_traffic_raises_no_false_alarm(
         for partition in range(len(town.states)):
             _batch(office, partition, waiting)
         if round_ % 9 == 4:
+            _commit(office, waiting)
             office.stop_sink()
         if round_ % 9 == 7:
             office.start_sink(batch=r.choice((50, 500)))
         if round_ in (ROUNDS // 3, 2 * ROUNDS // 3):
             processes[-1].end(kill=True)
             processes.append(Process(office.settings))
-        if round_ == ROUNDS // 2:
-            services.restart("postgres")
-        if round_ == 4 * ROUNDS // 5:
-            while waiting:
-                town.commit(waiting.pop(0))
-            services.restart("kafka")
-    for batch in waiting:
-        town.commit(batch)
+        if round_ in (ROUNDS // 2, 4 * ROUNDS // 5):
+            _commit(office, waiting)
+            services.restart("postgres" if round_ == ROUNDS // 2 else "kafka")
+    _commit(office, waiting)
     town.settle()
     office.stop_sink()
     office.start_sink()
@@ -115,6 +112,12 @@ def test_an_hour_of_faulty_but_honest_traffic_raises_no_false_alarm(
     assert {"BALANCED", "BEHIND"} == {report["verdict"] for report in reports}
     assert town.aborted > ROUNDS / 4
     assert processes[-1].end() == 0
+
+
+def _commit(office: Office, waiting: list[Batch]) -> None:
+    """Commit what is open, before something that may outlast the transactions' timeout."""
+    while waiting:
+        office.town.commit(waiting.pop(0))
 
 
 def _batch(office: Office, partition: int, waiting: list[Batch]) -> None:
