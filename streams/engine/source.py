@@ -245,6 +245,8 @@ def _common_settings(config: EngineConfig, topology: Topology) -> dict[str, Any]
         "auto.offset.reset": "error",
         "fetch.wait.max.ms": 100,
         "fetch.error.backoff.ms": 50,
+        # A full queue is looked at again this soon: after the default, a second, it would long have run empty.
+        "fetch.queue.backoff.ms": 5,
     }
 
 
