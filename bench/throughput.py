@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--transfers", type=int, default=200_000)
     parser.add_argument("--accounts", type=int, default=10_000)
     parser.add_argument("--partitions", type=int, default=8)
-    parser.add_argument("--batch-records", type=int, default=4_000)
+    parser.add_argument("--batch-records", type=int, default=8_000)
     parser.add_argument("--store", choices=("disk", "memory"), default="disk")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()

@@ -30,9 +30,9 @@ class Settings:
     """The worker's slot: its transactional id is ``<group>-<slot>``, its stores are in ``data_dir/stores/<slot>``."""
     store: str = "disk"
     """``disk`` or ``memory``."""
-    batch_ms: int = 5
+    batch_ms: int = 20
     """How long a batch gathers input while more keeps arriving, in milliseconds."""
-    batch_records: int = 4000
+    batch_records: int = 8000
     """The most input records (legs and intents counted) of one batch."""
     web_port: int = 0
     """Port of the worker's views on 127.0.0.1; 0: any free one (announced in ``data_dir/workers/<slot>.json``)."""
