@@ -35,14 +35,14 @@ def test_a_worker_killed_again_and_again_under_load_loses_and_repeats_nothing(ne
         Transfer(accounts[n % 20], f"t{n}", accounts[(n * 7 + 1) % 20], 1 + n % 9, "EUR") for n in range(3000)
     ]
     transfers = [t for t in transfers if isinstance(t, Transfer) and t.account != t.payee]
-    load = threading.Thread(target=cluster.send_concurrently, args=([transfers[n::4] for n in range(4)],))
-    load.start()
-    for _ in range(4):
+    for part in (transfers[number::4] for number in range(4)):
         seen = len(cluster.journal())
+        load = threading.Thread(target=cluster.send_concurrently, args=([part[n::4] for n in range(4)],))
+        load.start()
         cluster.wait_until(lambda seen=seen: len(cluster.journal()) > seen)  # type: ignore[misc]
         cluster.kill()
         cluster.start()
-    load.join()
+        load.join()
     cluster.run()
     inputs = Counter((r.input, r.step) for r in cluster.journal())
     assert max(inputs.values()) == 1, "an input was decided twice"
