@@ -31,8 +31,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 demo: $(INSTALLED) ## 50,000 intents from Kafka to balanced, reconciled books in Postgres, then a report
 	$(BIN)/python -m examples.demo
 
-test: $(INSTALLED) ## run every test, on real Kafka, registry and Postgres
-	$(BIN)/python -m pytest
+test: $(INSTALLED) ## run every test, on real Kafka, registry and Postgres (two at a time, each with a stack of its own)
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED) ## formatting, lint and types
 	$(BIN)/ruff format --check .
