@@ -51,6 +51,7 @@ down: $(INSTALLED) ## stop what make up started; the data stay
 
 bench: $(INSTALLED) ## measure throughput, latency and the sink on this machine, then the same job in plain Faust
 	$(BIN)/python -m bench.throughput
+	$(BIN)/python -m bench.through
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.sink
 	$(BIN)/python -m bench.against_faust
