@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,7 +19,11 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.settings import Settings
 
+log = logging.getLogger(__name__)
+
 ANSWER_SECONDS = 10
+ATTEMPTS = 6
+"""How often Kafka is asked for its topics at the start: it may be starting too."""
 """How long Kafka may take to answer a question."""
 
 
@@ -60,12 +65,11 @@ class Follower:
         self._read_to = [0] * self.partitions
 
     def start(self) -> None:
-        """Begin at the start of every partition. Raises CannotFollow where the topic has other partitions."""
-        try:
-            topics = self._consumer.list_topics(self.topic, timeout=ANSWER_SECONDS).topics
-        except KafkaException as error:
-            raise CannotFollow(f"Kafka does not answer: {error}; is TWOFOLD_BOOTSTRAP_SERVERS right?") from None
-        count = len(topics[self.topic].partitions)
+        """Begin at the start of every partition.
+
+        Raises CannotFollow where the topic has other partitions, or when Kafka does not answer for a minute.
+        """
+        count = self._count_partitions()
         if count != self.partitions:
             state = "does not exist" if count == 0 else f"has {count} partitions"
             raise CannotFollow(
@@ -73,6 +77,17 @@ class Follower:
                 "`twofold topics apply` creates missing topics"
             )
         self._consumer.assign([TopicPartition(self.topic, p, OFFSET_BEGINNING) for p in range(self.partitions)])
+
+    def _count_partitions(self) -> int:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return len(self._consumer.list_topics(self.topic, timeout=ANSWER_SECONDS).topics[self.topic].partitions)
+            except KafkaException as error:
+                if attempt == ATTEMPTS:
+                    message = f"Kafka does not answer: {error}; is TWOFOLD_BOOTSTRAP_SERVERS right?"
+                    raise CannotFollow(message) from None
+                log.warning("Kafka does not answer yet (%d of %d): %s", attempt, ATTEMPTS, error)
+        raise AssertionError("unreachable")
 
     def read(self, most: int, seconds: float) -> Read:
         """What has arrived, at most that many records, after at most that many seconds.
