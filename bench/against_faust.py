@@ -14,6 +14,7 @@ import dataclasses
 import json
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ class FaustCluster(Cluster):
             "PEER_GROUP": settings.topic_prefix + "faust",
             "PEER_BROKER": settings.bootstrap_servers,
             "PEER_REGISTRY": settings.registry_url,
+            "PEER_PORT": str(_free_port()),
             "PEER_DATA": str(settings.data_dir / "faust"),
         }
         faust = Path(executable).with_name("faust")
@@ -59,6 +61,14 @@ class FaustCluster(Cluster):
             finally:
                 process.terminate()
                 process.wait(30)
+
+
+def _free_port() -> int:
+    """For Faust's web server, which cannot be told to take any."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def turn(ledger: Cluster, name: str, transfers: int, accounts: int) -> dict[str, object]:

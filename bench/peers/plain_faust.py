@@ -35,7 +35,8 @@ app = faust.App(
     consumer_auto_offset_reset="earliest",
     broker_max_poll_records=2000,
     stream_wait_empty=False,
-    web_enabled=False,
+    web_bind="127.0.0.1",
+    web_port=int(os.environ["PEER_PORT"]),
     datadir=os.environ["PEER_DATA"],
 )
 codec = LedgerCodec.connect(os.environ["PEER_REGISTRY"], PREFIX)
